@@ -1,0 +1,64 @@
+"""The hand's joints as data: names, kinematic tree, dataset orders, colours.
+
+Canonical order is the field's 21-joint order: joint 0, then thumb, index, middle, ring
+and little finger, each from its base to its tip. Joint 0 is the wrist or the palm
+centre, as the root convention of an experiment asks.
+"""
+
+import numpy as np
+
+FINGERS = ("thumb", "index", "middle", "ring", "little")
+_THUMB_PARTS = ("cmc", "mcp", "ip", "tip")
+_FINGER_PARTS = ("mcp", "pip", "dip", "tip")
+
+JOINTS = ("wrist",) + tuple(
+    f"{finger}_{part}"
+    for finger in FINGERS
+    for part in (_THUMB_PARTS if finger == "thumb" else _FINGER_PARTS)
+)
+NUM_JOINTS = len(JOINTS)
+INDEX = {name: i for i, name in enumerate(JOINTS)}
+
+PARENTS = tuple(-1 if j == 0 else 0 if j % 4 == 1 else j - 1 for j in range(NUM_JOINTS))
+BONES = tuple((parent, child) for child, parent in enumerate(PARENTS) if parent >= 0)
+TIPS = tuple(INDEX[f"{finger}_tip"] for finger in FINGERS)
+
+WRIST = INDEX["wrist"]
+MIDDLE_MCP = INDEX["middle_mcp"]
+# The bone that normalises scale: the middle finger's first phalanx (RHD's 12-11).
+SCALE_BONE = (INDEX["middle_mcp"], INDEX["middle_pip"])
+
+LEFT, RIGHT = 0, 1
+SIDES = ("left", "right")
+
+# canonical = native[permutation]. Both map some rows to themselves and are involutions
+# there, so check them against joint names, never by applying one twice.
+RHD_TO_CANONICAL = np.array(
+    [0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19, 18, 17]
+)
+STB_TO_CANONICAL = np.array(
+    [0, 17, 18, 19, 20, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2, 3, 4]
+)
+CANONICAL_TO_RHD = np.argsort(RHD_TO_CANONICAL)
+CANONICAL_TO_STB = np.argsort(STB_TO_CANONICAL)
+
+# RGB in 0..255, one hue a finger, darker at the base and lighter at the tip.
+WRIST_COLOUR = (235, 235, 235)
+FINGER_COLOURS = {
+    "thumb": (230, 60, 50),
+    "index": (245, 160, 30),
+    "middle": (60, 180, 75),
+    "ring": (40, 140, 240),
+    "little": (190, 70, 220),
+}
+
+
+def finger_of(joint):
+    """Finger name of a joint index in 1..20; `None` for joint 0."""
+    return None if joint == 0 else FINGERS[(joint - 1) // 4]
+
+
+def joint_colour(joint):
+    """RGB colour `(r, g, b)` in 0..255 of a joint, for drawing."""
+    finger = finger_of(joint)
+    return WRIST_COLOUR if finger is None else FINGER_COLOURS[finger]
