@@ -1,0 +1,206 @@
+"""Every option of an experiment, defined once: a frozen `Config` and its absl flags.
+
+Nothing below the scripts reads flags: `from_flags()` turns them into a `Config`, which is
+passed down and stored beside each run as `config.json`.
+"""
+
+import dataclasses
+import json
+import os
+
+from absl import flags
+
+from dcmls_tf.errors import UserError
+
+CONFIG_FILE = "config.json"
+
+
+def option(default, help_text, *, choices=None, lower=None, upper=None):
+    """A dataclass field that is also a flag. `lower` and `upper` are inclusive."""
+    metadata = {"help": help_text, "choices": choices, "lower": lower, "upper": upper}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment. Raises `UserError` naming the flag when a value is out of range."""
+
+    # Data (Sec. 4.1).
+    dataset: str = option("rhd", "Reader of the raw folder.", choices=("rhd", "stb"))
+    raw_dir: str = option("rendered", "Folder with the dataset in its official layout.")
+    data_dir: str = option("data", "Folder for prepared data (TensorFlow Datasets).")
+    modality: str = option("rgb", "Source modality x.", choices=("rgb", "2d"))
+    root: str = option(
+        "palm",
+        "Joint that poses are relative to; with `palm`, joint 0 is the palm centre.",
+        choices=("palm", "wrist", "middle_mcp"),
+    )
+    stb_views: str = option(
+        "left",
+        "STB's images: left or both stereo views, or colour.",
+        choices=("left", "both", "color"),
+    )
+    side: str = option(
+        "mirror",
+        "What is done about handedness: left hands mirrored to right, the side given to "
+        "encoder_x as an input, or nothing.",
+        choices=("mirror", "input", "none"),
+    )
+    validation_percent: int = option(
+        5, "Last part of the training split that is held out for validation.", lower=0, upper=50
+    )
+
+    # Crop and augmentation.
+    input_size: int = option(256, "Side of encoder_x's input crop in px.", lower=32, upper=512)
+    reconstruction_size: int = option(
+        128, "Side of decoder_x's image in px: a power of two.", lower=16, upper=512
+    )
+    crop_margin: float = option(
+        1.5, "Side of the crop over the longer side of the joints' box.", lower=1.0, upper=4.0
+    )
+    perspective_crop: bool = option(
+        True,
+        "Crop with a virtual camera that looks at the hand (needs K); otherwise an affine crop.",
+    )
+    augment_rotation: float = option(45.0, "In-plane rotation, ± degrees.", lower=0, upper=180)
+    augment_shift: float = option(0.1, "Shift of the crop, ± part of its side.", lower=0, upper=0.5)
+    augment_scale: float = option(
+        0.15, "Scale of the crop, ± part of its side.", lower=0, upper=0.5
+    )
+    augment_hue: float = option(
+        0.1, "Hue, ± turns; colour changes need it above 0.", lower=0, upper=0.5
+    )
+    augment_view: float = option(
+        0.0,
+        "For 2d: rotation of the hand out of the image plane, ± degrees; x is projected anew.",
+        lower=0,
+        upper=180,
+    )
+
+    # Model (Sec. 3, Sec. 4.2).
+    latent: str = option(
+        "full",
+        "What is split off as context: in both modalities, in x only, or nothing (ULS).",
+        choices=("full", "rgb_context", "unified"),
+    )
+    z_dim: int = option(30, "Size of a latent code z_h + z_c (Sec. 4.2).", lower=2)
+    gamma_z: float = option(0.5, "Part of the code that is z_h (Table 1).", lower=0.01, upper=0.99)
+    use_disc_h: bool = option(True, "Train D_h and align z_h with it (Eqs. 4, 5).")
+    use_disc_c: bool = option(True, "Train D_c and judge T with it (Eqs. 6, 7).")
+    use_translator: bool = option(
+        True, "Translate x's context with T; without, it goes straight to G^y."
+    )
+    joint_width: int = option(512, "Width of joint encoders and decoders.", lower=1)
+    disc_width: int = option(256, "Width of D_h, D_c and T.", lower=1)
+    dropout: float = option(0.0, "Dropout between fully-connected stacks.", lower=0, upper=0.9)
+
+    # Objective.
+    schedule: str = option(
+        "alternate",
+        "One discriminator update then one of all else, or Algorithm 1's sub-steps.",
+        choices=("alternate", "sequential"),
+    )
+    weight_d_vae_x: float = option(1.0, "Weight of Eq. 3 for x.", lower=0)
+    weight_d_vae_y: float = option(1.0, "Weight of Eq. 3 for y.", lower=0)
+    weight_disc_h: float = option(1.0, "Weight of Eq. 4.", lower=0)
+    weight_align: float = option(1.0, "Weight of Eq. 5.", lower=0)
+    weight_disc_c: float = option(1.0, "Weight of Eq. 6.", lower=0)
+    weight_translate: float = option(1.0, "Weight of Eq. 7.", lower=0)
+    weight_pose: float = option(1.0, "Weight of Eq. 8.", lower=0)
+    weight_kl: float = option(1.0, "Weight of every KL term inside Eqs. 3 and 8.", lower=0)
+
+    # Optimisation.
+    learning_rate: float = option(1e-4, "Adam's step size for the VAEs.", lower=0)
+    disc_learning_rate: float = option(1e-4, "Adam's step size for D_h, D_c and T.", lower=0)
+    learning_rate_decay: str = option(
+        "cosine", "Schedule of both step sizes over the run.", choices=("constant", "cosine")
+    )
+    batch_size: int = option(64, "Batch over all devices.", lower=1)
+    epochs: int = option(100, "Passes over the training data.", lower=1)
+    seed: int = option(0, "Seed of weights, order, augmentation and latent samples.", lower=0)
+
+    # Run.
+    run_dir: str = option("runs/default", "Folder of checkpoints, logs and reports.")
+    checkpoint_steps: int = option(
+        500, "Steps between checkpoints; an epoch's end makes one too.", lower=1
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check_range(field, getattr(self, field.name))
+        _check_combinations(self)
+
+    @property
+    def z_h_dim(self):
+        """Size of z_h: γ_z · z_dim; the whole code when the latent space is unified."""
+        return self.z_dim if self.latent == "unified" else round(self.gamma_z * self.z_dim)
+
+    @property
+    def z_c_dim(self):
+        """Size of z_c: the rest of the code; 0 when the latent space is unified."""
+        return self.z_dim - self.z_h_dim
+
+    def replace(self, **changes):
+        """A copy with some options changed."""
+        return dataclasses.replace(self, **changes)
+
+    def save(self, run_dir):
+        """Writes `config.json` into `run_dir` atomically."""
+        path = os.path.join(run_dir, CONFIG_FILE)
+        partial = f"{path}.partial"
+        with open(partial, "w") as file:
+            json.dump(dataclasses.asdict(self), file, indent=2)
+        os.replace(partial, path)
+
+
+def load(run_dir):
+    """The `Config` of a run. Raises `UserError` when there is none or it is not readable."""
+    path = os.path.join(run_dir, CONFIG_FILE)
+    try:
+        with open(path) as file:
+            return Config(**json.load(file))
+    except FileNotFoundError:
+        raise UserError(
+            f"--run_dir: {path} does not exist; give the folder of a training run"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"--run_dir: {path} is not a run's configuration ({error})") from None
+
+
+def define_flags():
+    """Defines one absl flag per option."""
+    define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    for field in dataclasses.fields(Config):
+        choices = field.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(field.name, field.default, choices, field.metadata["help"])
+        else:
+            kind = define.get(field.type, flags.DEFINE_string)
+            kind(field.name, field.default, field.metadata["help"])
+
+
+def from_flags():
+    """The `Config` that the command line asks for. Raises `UserError`."""
+    return Config(**{f.name: getattr(flags.FLAGS, f.name) for f in dataclasses.fields(Config)})
+
+
+def _check_range(field, value):
+    choices, lower, upper = (field.metadata[k] for k in ("choices", "lower", "upper"))
+    if choices and value not in choices:
+        raise UserError(f"--{field.name}={value}: use one of {', '.join(choices)}")
+    if (lower is not None and not value >= lower) or (upper is not None and not value <= upper):
+        bounds = f"at least {lower}" if upper is None else f"from {lower} to {upper}"
+        raise UserError(f"--{field.name}={value}: must be {bounds}")
+
+
+def _check_combinations(c):
+    if c.reconstruction_size & (c.reconstruction_size - 1):
+        raise UserError(f"--reconstruction_size={c.reconstruction_size}: must be a power of two")
+    if c.latent != "unified" and not 0 < c.z_h_dim < c.z_dim:
+        raise UserError(
+            f"--gamma_z={c.gamma_z}: leaves no room for z_h or z_c in --z_dim={c.z_dim}"
+        )
+    if c.augment_view and c.modality != "2d":
+        raise UserError(
+            f"--augment_view={c.augment_view}: an image cannot be seen from elsewhere; use --modality=2d"
+        )
