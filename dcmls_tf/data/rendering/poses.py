@@ -36,11 +36,11 @@ LIMITS = {
 
 # Thumb: radial and palmar abduction, twist, MCP and IP flexion.
 THUMBS = {
-    "open": (58, 30, 0, 5, 0),
-    "relaxed": (46, 40, 5, 15, 15),
-    "beside": (34, 22, 0, 10, 10),
-    "flat": (26, 12, 0, 5, 5),
-    "up": (64, 12, -5, 0, -8),
+    "open": (54, 30, 0, 5, 0),
+    "relaxed": (38, 40, 5, 18, 14),
+    "beside": (26, 24, 0, 14, 10),
+    "flat": (22, 14, 0, 6, 5),
+    "up": (62, 12, -5, 2, -8),
     "opposed": (38, 58, 20, 20, 25),
     "pinching": (34, 58, 25, 28, 30),
     "across": (26, 56, 25, 45, 50),
@@ -73,15 +73,15 @@ _OUT, _BENT = (2, 4), (72, 95)
 
 GESTURES = {
     # Everyday hands: what talking, walking and waiting people show most.
-    "relaxed": Gesture("relaxed", (18, 26), (24, 32), (28, 36), (30, 36)),
-    "resting": Gesture("beside", (28, 34), (34, 40), (36, 42), (36, 40), 3),
-    "hanging": Gesture("beside", (15, 32), (20, 40), (24, 44), (26, 42), 2),
-    "half_open": Gesture("open", (10, 20), (12, 24), (14, 26), (14, 24), 7),
-    "half_closed": Gesture("relaxed", (38, 48), (44, 55), (48, 58), (50, 55), 3),
-    "loose_fist": Gesture("on_index", (55, 72), (62, 80), (66, 82), (66, 76), 1),
-    "soft_flat": Gesture("beside", (8, 10), (9, 12), (10, 14), (12, 14), 3),
-    "lazy_point": Gesture("relaxed", (12, 18), (38, 52), (46, 60), (48, 58), 3),
-    "offering": Gesture("open", (14, 10), (20, 12), (24, 14), (26, 16), 5, 6),
+    "relaxed": Gesture("relaxed", (14, 32), (18, 42), (21, 46), (23, 45)),
+    "resting": Gesture("beside", (24, 42), (28, 52), (30, 55), (30, 52), 3),
+    "hanging": Gesture("beside", (10, 40), (13, 50), (16, 54), (18, 50), 2),
+    "half_open": Gesture("open", (8, 24), (10, 30), (12, 32), (12, 30), 7),
+    "half_closed": Gesture("relaxed", (32, 58), (37, 70), (40, 74), (42, 70), 3),
+    "loose_fist": Gesture("on_index", (52, 78), (58, 86), (62, 90), (62, 84), 1),
+    "soft_flat": Gesture("beside", (6, 12), (7, 16), (8, 18), (10, 18), 3),
+    "lazy_point": Gesture("relaxed", (10, 20), (32, 62), (40, 70), (42, 66), 3),
+    "offering": Gesture("open", (12, 14), (16, 18), (20, 20), (22, 22), 5, 6),
     # Named gestures.
     "open": Gesture("open", _OUT, _OUT, _OUT, _OUT, 6),
     "spread": Gesture("up", (-8, 2), (-8, 2), (-8, 2), (-8, 2), 14, 0),
@@ -205,11 +205,13 @@ def hand_angles(gesture):
 
 
 def _finger_noise(rng):
-    """Flexion noise `[4, 2]` (MCP; PIP and DIP): one common part, one smooth over neighbours."""
+    """Noise `[4, 3]` (deviation, MCP, PIP): a common part, one smooth over neighbours, one own."""
     smooth = rng.normal(0, 1, 6)
     smooth = 0.5 * (smooth[:-2] + smooth[1:-1] + smooth[2:])
-    common = rng.normal(0, 5, 2)
-    return common + np.outer(smooth, [6.0, 7.0]) + rng.normal(0, 3, (4, 2))
+    deviation = _FAN * rng.normal(0, 2) + rng.normal(0, 3.5) + 2.5 * smooth
+    common = rng.normal(0, [0, 8, 11])
+    flexion = common + np.outer(smooth, [0, 7, 8]) + rng.normal(0, 3, (4, 3))
+    return np.column_stack([deviation + rng.normal(0, 2, 4), flexion[:, 1:]])
 
 
 def sample_hand(rng, split):
@@ -221,13 +223,11 @@ def sample_hand(rng, split):
     second = hand_angles(GESTURES[rng.choice(names if rng.random() < 0.4 else everyday)])
     share = rng.beta(0.5, 1.2)
     fingers, twist, cup = ((1 - share) * a + share * b for a, b in zip(first, second))
-    noise = _finger_noise(rng)
-    fingers[1:, 1] += noise[:, 0]
-    fingers[1:, 2] += noise[:, 1]
-    fingers[1:, 3] += DIP_PER_PIP * noise[:, 1] + rng.normal(0, 3, 4)
-    fingers[1:, 0] += _FAN * rng.normal(0, 1.5) + rng.normal(0, 1.5, 4)
-    fingers[0] += rng.normal(0, [6, 6, 7, 9])
-    twist += rng.normal(0, 5)
+    fingers[1:, :3] += _finger_noise(rng)
+    # From freely bent (2/3) to pressed straight against a palm or an object.
+    fingers[1:, 3] = fingers[1:, 2] * rng.triangular(0.1, 0.3, 0.8) + rng.normal(0, 3, 4)
+    fingers[0] += rng.normal(0, [9, 8, 8, 9])
+    twist += rng.normal(0, 6)
     return limit_hand(fingers, twist, cup + abs(rng.normal(0, 3)))
 
 
@@ -235,7 +235,7 @@ def limit_hand(fingers, twist, cup):
     """Within `LIMITS`; a bent finger hardly abducts, since its collateral ligaments are taut."""
     fingers = fingers.copy()
     bend = np.radians(np.clip(fingers[1:, 1], 0, 90))
-    fingers[1:, 0] *= np.cos(bend)
+    fingers[1:, 0] *= 0.3 + 0.7 * np.cos(bend)
     # Neighbours may not cross at the base: each deviates at least as much as the next one.
     for i in (2, 3, 4):
         fingers[i, 0] = min(fingers[i, 0], fingers[i - 1, 0] + _crossing(fingers[i - 1 : i + 1]))
@@ -304,7 +304,7 @@ def _sample_trunk(rng):
             knees[side] = rng.normal(80, 12)
         else:
             step = abs(rng.normal(0, 14))
-            hips[side] = step * rng.uniform(0.4, 1), rng.normal(3, 3), rng.normal(4, 5)
+            hips[side] = step * rng.uniform(0.4, 1), rng.normal(-4, 3), rng.normal(4, 5)
             knees[side] = step
     return spine, neck, hips, knees, sitting
 
@@ -381,7 +381,7 @@ def sample_pose(rng, split, person=None, attempts=25):
     if sitting:
         reaches = {k: v for k, v in reaches.items() if k not in ("at_side", "on_hip", "behind")}
     arms = [sample_arm(rng, split, reaches) for _ in range(2)]
-    for attempt in range(attempts):
+    for _ in range(attempts):
         pose = body_lib.Pose(tuple(arms), spine, neck, hips, knees)
         transforms = person.bone_transforms(pose)
         joints = person.joints(pose, transforms)
