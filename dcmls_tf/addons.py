@@ -1,0 +1,51 @@
+"""The few places where Keras versions differ; nothing else in the package knows which runs."""
+
+import keras
+import tensorflow as tf
+
+KERAS_3 = keras.__version__.startswith("3")
+
+# For `add_weight`: each replica moves its own value, everybody keeps the mean.
+MEAN_OVER_REPLICAS = {"aggregation": "mean" if KERAS_3 else tf.VariableAggregation.MEAN}
+
+
+class FusedAdam(keras.optimizers.Adam):
+    """Adam by TensorFlow's fused kernel, one pass over a variable and its two moments.
+
+    Keras 3 composes its update from a dozen operations, each a pass over memory; Keras 2 has
+    the fused one under `tf.function` already. Same arithmetic, about three times as fast.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        moments = [slots[index].value.handle for slots in (self._momentums, self._velocities)]
+        count = tf.cast(self.iterations.value + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=moments[0],
+            v=moments[1],
+            beta1_power=tf.pow(self.beta_1, count),
+            beta2_power=tf.pow(self.beta_2, count),
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
+def adam(learning_rate, beta_1, variables):
+    """Adam over `variables`, its slots built at once, as MirroredStrategy needs under Keras 3."""
+    kind = FusedAdam if KERAS_3 else keras.optimizers.Adam
+    optimizer = kind(learning_rate, beta_1=beta_1, beta_2=0.999)
+    optimizer.build(variables)
+    return optimizer
+
+
+def tf_variables(owner):
+    """The `tf.Variable`s of a layer, model or optimiser, in creation order.
+
+    Keras 3 wraps them in a class of its own, which `tf.train.Checkpoint` does not follow.
+    """
+    variables = owner.variables() if callable(owner.variables) else owner.variables
+    return [v.value if KERAS_3 else v for v in variables]

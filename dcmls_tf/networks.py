@@ -1,0 +1,212 @@
+"""The networks of Sec. 4.2: ResNet-18, image decoder, fully-connected stacks.
+
+Networks return tensors, never distributions; discriminators return logits. Dropout takes
+an explicit stateless seed, so a step's randomness is a function of the step alone.
+"""
+
+import keras
+import tensorflow as tf
+
+from dcmls_tf import addons, hand
+
+RESNET18_STAGES = (64, 128, 256, 512)
+BLOCKS_PER_STAGE = 2
+
+
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalisation over `[B, H, W, C]` by TensorFlow's fused kernel.
+
+    Keras 3's own layer composes it from small operations, which trains slower. Statistics
+    are of one replica's batch; the moving ones are the mean over replicas.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, gamma_initializer="ones", **kwargs):
+        super().__init__(**kwargs)
+        self.gamma_initializer = gamma_initializer
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(
+            shape=shape, initializer=self.gamma_initializer, name="gamma"
+        )
+        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
+        self.moving_mean = self._moving(shape, "zeros", "moving_mean")
+        self.moving_variance = self._moving(shape, "ones", "moving_variance")
+
+    def _moving(self, shape, initializer, name):
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            name=name,
+            trainable=False,
+            **addons.MEAN_OVER_REPLICAS,
+        )
+
+    def call(self, inputs, training=False):
+        """`[B, H, W, C]` → the same shape."""
+        statistics = {} if training else {"mean": self.moving_mean, "variance": self.moving_variance}
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            epsilon=self.epsilon,
+            is_training=bool(training),
+            **{name: tf.convert_to_tensor(v) for name, v in statistics.items()},
+        )
+        if training:
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, variance)
+        return outputs
+
+    def _move(self, average, value):
+        average.assign(self.momentum * average + (1 - self.momentum) * value)
+
+
+class Stack(keras.layers.Layer):
+    """`depth` stacks of fully-connected + ReLU with dropout between, then a linear layer.
+
+    `[B, ...]` → `[B, *output_shape]`; inputs are flattened.
+    """
+
+    def __init__(self, depth, width, output_shape, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.target_shape = tuple(output_shape)
+        self.dropout = dropout
+        self.hidden = [
+            keras.layers.Dense(width, activation="relu", kernel_initializer="he_normal")
+            for _ in range(depth)
+        ]
+        size = 1
+        for side in self.target_shape:
+            size *= side
+        self.head = keras.layers.Dense(size)
+
+    def call(self, inputs, training=False, seed=None):
+        """`seed`: stateless int32 `[2]` for dropout, used when training."""
+        h = tf.reshape(inputs, [tf.shape(inputs)[0], inputs.shape[1:].num_elements()])
+        for i, layer in enumerate(self.hidden):
+            h = layer(h)
+            if training and self.dropout and seed is not None and i + 1 < len(self.hidden):
+                layer_seed = tf.random.experimental.stateless_fold_in(seed, i)
+                h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed=layer_seed)
+        return tf.reshape(self.head(h), [tf.shape(h)[0], *self.target_shape])
+
+
+class ResidualBlock(keras.layers.Layer):
+    """ResNet's basic block (He et al. 2016): two 3×3 convolutions and a shortcut."""
+
+    def __init__(self, filters, stride, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.stride = stride
+        self.conv_1 = _conv(filters, 3, stride)
+        self.norm_1 = BatchNormalization()
+        self.conv_2 = _conv(filters, 3, 1)
+        # A block starts as its shortcut (Goyal et al. 2017), so that deep features start small.
+        self.norm_2 = BatchNormalization(gamma_initializer="zeros")
+
+    def build(self, input_shape):
+        self.projected = self.stride != 1 or input_shape[-1] != self.filters
+        if self.projected:
+            self.conv_shortcut = _conv(self.filters, 1, self.stride)
+            self.norm_shortcut = BatchNormalization()
+
+    def call(self, inputs, training=False):
+        """`[B, H, W, C]` → `[B, H / stride, W / stride, filters]`."""
+        h = tf.nn.relu(self.norm_1(self.conv_1(inputs), training=training))
+        h = self.norm_2(self.conv_2(h), training=training)
+        shortcut = inputs
+        if self.projected:
+            shortcut = self.norm_shortcut(self.conv_shortcut(inputs), training=training)
+        return tf.nn.relu(h + shortcut)
+
+
+class ResNet18(keras.layers.Layer):
+    """ResNet-18 from random initialisation with a linear head: `[B, H, W, 3]` → `[B, outputs]`.
+
+    The side of the hand, when it is an input, joins the pooled features.
+    """
+
+    def __init__(self, outputs, **kwargs):
+        super().__init__(**kwargs)
+        self.stem = _conv(64, 7, 2)
+        self.stem_norm = BatchNormalization()
+        self.pool = keras.layers.MaxPooling2D(3, 2, padding="same")
+        self.blocks = [
+            ResidualBlock(filters, 2 if stage and not block else 1)
+            for stage, filters in enumerate(RESNET18_STAGES)
+            for block in range(BLOCKS_PER_STAGE)
+        ]
+        self.head = keras.layers.Dense(outputs)
+
+    def call(self, inputs, side=None, training=False, seed=None):
+        """`inputs` in [-0.5, 0.5]; `side` `[B, 1]` or `None`; no dropout, so no use of `seed`."""
+        h = self.pool(tf.nn.relu(self.stem_norm(self.stem(inputs), training=training)))
+        for block in self.blocks:
+            h = block(h, training=training)
+        return self.head(_with_side(tf.reduce_mean(h, axis=[1, 2]), side))
+
+
+class JointEncoder(keras.layers.Layer):
+    """Five stacks over joints: `[B, 21, 2 or 3]` → `[B, outputs]`."""
+
+    def __init__(self, outputs, width, dropout, **kwargs):
+        super().__init__(**kwargs)
+        self.stack = Stack(5, width, [outputs], dropout)
+
+    def call(self, inputs, side=None, training=False, seed=None):
+        """`side` `[B, 1]` or `None`."""
+        flat = tf.reshape(inputs, [tf.shape(inputs)[0], inputs.shape[1:].num_elements()])
+        return self.stack(_with_side(flat, side), training=training, seed=seed)
+
+
+class ImageDecoder(keras.layers.Layer):
+    """Transposed convolutions + BatchNorm + ReLU: `[B, z]` → `[B, size, size, 3]` in [-0.5, 0.5]."""
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        doublings = (size // 4).bit_length() - 1
+        filters = [max(16, 256 >> i) for i in range(doublings)]
+        self.seed_map = keras.layers.Dense(4 * 4 * filters[0])
+        self.seed_norm = BatchNormalization()
+        self.ups = [
+            keras.layers.Conv2DTranspose(f, 4, 2, padding="same", use_bias=False)
+            for f in filters[1:]
+        ]
+        self.norms = [BatchNormalization() for _ in self.ups]
+        self.image = keras.layers.Conv2DTranspose(3, 4, 2, padding="same")
+
+    def call(self, z, training=False, seed=None):
+        """No dropout, so no use of `seed`."""
+        h = tf.reshape(self.seed_map(z), [tf.shape(z)[0], 4, 4, self.seed_map.units // 16])
+        h = tf.nn.relu(self.seed_norm(h, training=training))
+        for up, norm in zip(self.ups, self.norms):
+            h = tf.nn.relu(norm(up(h), training=training))
+        return 0.5 * tf.tanh(self.image(h))
+
+
+def joint_decoder(axes, width, dropout, name):
+    """G for joints, five stacks: `[B, z]` → `[B, 21, axes]`."""
+    return Stack(5, width, [hand.NUM_JOINTS, axes], dropout, name=name)
+
+
+def discriminator(width, name):
+    """D_h or D_c, four stacks: a code `[B, D]` → one logit `[B, 1]`."""
+    return Stack(4, width, [1], name=name)
+
+
+def translator(z_c_dim, width, name):
+    """T, five stacks: z_c^x `[B, z_c]` → location and log-variance of z_c^y, `[B, 2·z_c]`."""
+    return Stack(5, width, [2 * z_c_dim], name=name)
+
+
+def _conv(filters, size, stride):
+    return keras.layers.Conv2D(
+        filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )
+
+
+def _with_side(features, side):
+    return features if side is None else tf.concat([features, side], axis=-1)
