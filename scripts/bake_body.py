@@ -53,13 +53,19 @@ JOINT_SHIFTS = {
     "finger5-3": 0.04,
 }
 THUMB_BASE_TO_PALM = 0.18
-TIP_DEPTH = 0.04
+# A tip lies this far below the skin, on the axis of the finger's last part.
+TIP_DEPTH = 0.065
 # People's joints differ more than MakeHuman's shapes do.
 JOINT_JITTER = 0.03
 
-FACE = ("l-cheek", "chin", "l-ear", "eyebrows", "l-eye", "forehead", "head", "mouth", "nose")
-BUILD = ("neck-scale", "stomach-tone", "torso-scale", "hip-scale", "torso-vshape", "measure-wrist")
-HAND = ("l-hand-fingers", "l-hand-scale")
+# Standard deviation of each kind of local change; MakeHuman's own range is -1..1.
+LOCAL_CHANGES = {
+    0.3: ("l-cheek", "chin", "eyebrows", "l-eye", "forehead-temple", "mouth", "nose"),
+    0.25: ("neck-scale", "stomach-tone", "torso-scale", "hip-scale", "torso-vshape"),
+    0.12: ("l-ear", "head", "forehead"),
+    0.35: ("l-hand-fingers", "measure-wrist"),
+    0.2: ("l-hand-scale",),
+}
 SIDEWAYS = "trans-out"  # moves a feature off the middle of the face
 
 
@@ -82,7 +88,7 @@ def sample_phenotype(rng):
         "gender": np.clip(rng.integers(2) + rng.uniform(-0.25, 0.25), 0, 1),
         "muscle": rng.uniform(0.3, 0.85),
         "weight": rng.beta(2, 2) * 0.8 + 0.1,
-        "height": rng.beta(3, 3) * 0.8 + 0.1,
+        "height": rng.beta(3, 3) * 0.4 + 0.28,
         "proportions": rng.uniform(0.2, 0.9),
         "cupsize": rng.uniform(0.2, 0.7),
         "firmness": rng.uniform(0.3, 0.8),
@@ -92,15 +98,13 @@ def sample_phenotype(rng):
 
 def sample_local_changes(rng, labels):
     """Face, build and hand details, the same on both sides."""
-    spread = {FACE: 0.3, BUILD: 0.25, HAND: 0.45}
     changes = {}
     for label in labels:
-        for prefixes, sigma in spread.items():
-            if label.startswith(prefixes) and SIDEWAYS not in label:
-                value = float(np.clip(rng.normal(0, sigma), -1, 1))
-                changes[label] = value
+        for sigma, prefixes in LOCAL_CHANGES.items():
+            if label.startswith(prefixes) and SIDEWAYS not in label and label not in changes:
+                changes[label] = float(np.clip(rng.normal(0, sigma), -1, 1))
                 if label.startswith("l-"):
-                    changes["r-" + label[2:]] = value
+                    changes["r-" + label[2:]] = changes[label]
     return changes
 
 
@@ -139,10 +143,29 @@ def finger_points(side):
     return points
 
 
-def shift_joints(shape, bone, jitter):
+def fingertip(skin, joint):
+    """The middle of a finger's end, on its skin; `skin [N, 3]` lies around the last bone."""
+    axis = skin.mean(0) - joint
+    axis /= np.linalg.norm(axis)
+    along = (skin - joint) @ axis
+    middle = skin[along > 0.65 * along.max()].mean(0)
+    return middle + axis * (along.max() - (middle - joint) @ axis)
+
+
+def distal_skin(model, merged, names):
+    """`{bone: vertices}` that move with the last bone of each finger."""
+    weights = dense_weights(model, merged, len(names))
+    return {
+        name: np.flatnonzero(weights[:, i] > 0.6)
+        for i, name in enumerate(names)
+        if name.startswith("finger") and name[:-2].endswith("-3")
+    }
+
+
+def shift_joints(shape, bone, jitter, distal):
     """Moves a person's finger pivots as the constants above say, and the tips inwards.
 
-    `jitter`: `{joint: shift}` of this person alone, without a side.
+    `jitter`: `{joint: shift}` of this person alone, without a side; `distal`: `distal_skin`.
     """
     before, heads, tails = shape["heads"].copy(), shape["heads"], shape["tails"]
     for side in "LR":
@@ -164,7 +187,8 @@ def shift_joints(shape, bone, jitter):
             joint = name.split(".")[0]
             shift(heads[here], along, JOINT_SHIFTS.get(joint, 0.0) + jitter[joint])
             if following is None:
-                shift(tails[here], before[here] - tails[here], TIP_DEPTH)
+                tails[here] = fingertip(shape["vertices"][distal[name]], heads[here])
+                shift(tails[here], heads[here] - tails[here], TIP_DEPTH)
         along = before[middle] - before[wrist]
         shift(heads[wrist], along, WRIST_SHIFT)
         palmar = np.cross(before[little] - before[index], along) * (1 if side == "L" else -1)
@@ -226,6 +250,13 @@ def eye_vertices(model):
     return mask
 
 
+def lip_vertices(model):
+    """Skin that the bones of the mouth's ring muscle (orbicularis oris) move most."""
+    oris = [i for i, name in enumerate(model.bone_labels) if name.startswith("oris")]
+    mine = np.isin(model.vertex_bone_indices.numpy(), oris)
+    return (model.vertex_bone_weights.numpy() * mine).sum(1) > 0.75
+
+
 def quantise(shapes):
     """Mean `[V, 3]` and int16 offsets `[N, V, 3]` in steps of `SHAPE_STEP_M`."""
     mean = shapes.mean(0).astype(np.float32)
@@ -241,10 +272,11 @@ def build(model, num_identities, seed):
         (sample_phenotype(rng), sample_local_changes(rng, model.local_change_labels))
         for _ in range(num_identities)
     ]
+    distal = distal_skin(model, merged, names)
     shapes = []
     for phenotype, changes in people:
         shapes.append(rest_shape(model, phenotype, changes))
-        shift_joints(shapes[-1], bone, sample_jitter(rng))
+        shift_joints(shapes[-1], bone, sample_jitter(rng), distal)
     triangles = seen_triangles(model)
     used = np.unique(triangles)
     renumber = np.full(len(model.template_vertices), -1)
@@ -260,6 +292,7 @@ def build(model, num_identities, seed):
         "bone_parents": np.array(parents, np.int16),
         "weights": np.round(weights * 65535).astype(np.uint16),
         "eyes": eye_vertices(model)[used],
+        "lips": lip_vertices(model)[used],
         "phenotype_names": np.array(list(people[0][0])),
         "phenotypes": np.array([list(p.values()) for p, _ in people], np.float32),
     }

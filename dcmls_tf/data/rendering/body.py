@@ -218,7 +218,9 @@ class Body:
         self.along = _along(self)
         self.face_class = _face_classes(self)
         self.eye = asset["eyes"].astype(bool)
+        self.lip = asset["lips"].astype(bool)
         self.nail = _nails(self)
+        self.scalp = _scalp(self)
 
     @classmethod
     def load(cls, path=None):
@@ -557,6 +559,18 @@ def _nails(body):
             back = (normals @ local.T)[:, 2] < -0.6
             nail |= mine & back & (at[:, 1] > 0.5 * reach)
     return nail
+
+
+def _scalp(body):
+    """Head vertices above a plane from the hairline down to the nape, without the ears."""
+    points = body.mean_vertices
+    eyes = points[body.eye].mean(0)
+    head = points[body.part == PARTS.index("head")]
+    front, back = head[:, 2].max(), head[:, 2].min()
+    from_front = (front - points[:, 2]) / (front - back)
+    plane = eyes[1] + 0.065 - 0.14 * np.clip(from_front - 0.15, 0, 1)
+    width = np.abs(head[head[:, 1] > eyes[1] + 0.06, 0]).max()
+    return (points[:, 1] > plane) & (np.abs(points[:, 0]) < 1.04 * width)
 
 
 @functools.lru_cache(maxsize=1)
