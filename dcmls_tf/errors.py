@@ -2,7 +2,7 @@
 
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 
 class UserError(Exception):
@@ -16,6 +16,7 @@ def run(main):
     """
 
     def guarded(argv):
+        logging.set_verbosity(logging.WARNING)
         try:
             if len(argv) > 1:
                 raise UserError(

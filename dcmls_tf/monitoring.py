@@ -1,0 +1,88 @@
+"""What a run shows of itself: TensorBoard, `history.csv` and the progress bar."""
+
+import csv
+import dataclasses
+import os
+
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from dcmls_tf import metrics, objective, visualization
+
+HISTORY_FILE = "history.csv"
+PAGE_EXAMPLES = 8
+
+
+class Monitor:
+    """Writes a run's curves and pictures below `run_dir`; on hosts but the first, nothing."""
+
+    def __init__(self, run_dir, config, term_names, writes):
+        self.writes = writes
+        self.history_path = os.path.join(run_dir, HISTORY_FILE)
+        self.columns = ("epoch", "step", *term_names, "epe_mm", "auc_20_50")
+        folder = os.path.join(run_dir, "tensorboard")
+        self.writer = (
+            tf.summary.create_file_writer(folder) if writes else tf.summary.create_noop_writer()
+        )
+        with self.writer.as_default():
+            hparams.hparams({k: v for k, v in dataclasses.asdict(config).items() if v != ""})
+
+    def step(self, step, terms, learning_rates, images_per_second):
+        """One step's equations under their keys, step sizes and throughput."""
+        with self.writer.as_default(step=step):
+            for name, value in terms.items():
+                tf.summary.scalar(name, value)
+            for player, rate in learning_rates.items():
+                tf.summary.scalar(f"learning_rate/{player}", rate)
+            tf.summary.scalar("throughput/examples_per_second", images_per_second)
+
+    def epoch(self, epoch, step, term_means, report=None):
+        """An epoch's mean terms and validation metrics, to TensorBoard and `history.csv`."""
+        values = {name: float(value) for name, value in term_means.items()}
+        scores = {k: report[k] for k in ("epe_mm", "auc_20_50", "auc_hand3d")} if report else {}
+        with self.writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"epoch/{name}", value)
+            for name, value in scores.items():
+                tf.summary.scalar(f"validation/{name}", value)
+        row = {"epoch": epoch, "step": step, **values, **scores}
+        self._write_history([*self.history(before_step=step), row])
+
+    def pck(self, step, predictions):
+        """The validation split's PCK curve as a picture."""
+        thresholds_mm = metrics.GRIDS_MM["0_50"]
+        curve = metrics.pck_curve(predictions.errors_mm(), predictions.visible, thresholds_mm)
+        figure = visualization.pck_figure({"validation": (thresholds_mm, curve)})
+        self._image("validation/pck", visualization.to_array(figure), step)
+
+    def examples(self, step, model, batch):
+        """Input, reconstruction and prediction of a few examples as a picture."""
+        batch = {key: value[:PAGE_EXAMPLES] for key, value in batch.items()}
+        codes = objective.encode(model, batch, seed=None, training=False)
+        x_rec = model.decode_x(codes.z_h_x, codes.z_c_x)
+        context = model.context_for_y(codes.z_c_x, model.translate(codes.z_c_x))
+        y_pred = model.decode_y(codes.z_h_x, context)
+        page = visualization.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
+        self._image("examples/input_reconstruction_prediction", page, step)
+
+    def history(self, before_step):
+        """Rows of `history.csv` from before a step; none when there is no such file."""
+        if not os.path.exists(self.history_path):
+            return []
+        with open(self.history_path, newline="") as file:
+            return [row for row in csv.DictReader(file) if int(row["step"]) < before_step]
+
+    def _write_history(self, rows):
+        if not self.writes:
+            return
+        partial = f"{self.history_path}.partial"
+        with open(partial, "w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(partial, self.history_path)
+        self.writer.flush()
+
+    def _image(self, name, pixels, step):
+        with self.writer.as_default(step=step):
+            tf.summary.image(name, pixels[None])

@@ -1,0 +1,233 @@
+"""A run: data, trainer, validation and checkpoints in one folder, from start to end.
+
+`run_dir` holds `config.json`, `training_statistics.json`, `history.csv`, `tensorboard/`,
+`checkpoints/` (what a resumed run needs) and `best/` (networks alone, lowest EPE).
+"""
+
+import dataclasses
+import os
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from dcmls_tf import config as config_lib
+from dcmls_tf import distribution, evaluation, training
+from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.errors import UserError
+from dcmls_tf.model import DCMLS, predict_pose
+from dcmls_tf.monitoring import Monitor
+
+LOG_STEPS = 50
+CHECKPOINTS_KEPT = 2
+EVALUATION_BATCH = 128
+# Options that may differ when a run goes on: where things are, not what they are.
+PLACES = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps")
+
+
+class Run:
+    """Trains one `Config` to its end, from the beginning or from its newest checkpoint."""
+
+    def __init__(self, config, strategy):
+        _claim(config)
+        self.config = config
+        self.strategy = strategy
+        self.writes = distribution.is_chief(strategy)
+        self.builder = preparation.from_config(config)
+        self.steps_per_epoch = pipeline.steps_per_epoch(self.builder, config)
+        self.total_steps = config.epochs * self.steps_per_epoch
+        self.trainer = training.Trainer(config, strategy, self.total_steps)
+        self.predict = compiled(self.trainer.model)
+        self.newest = self._manager(self.trainer.checkpointed(), "checkpoints", CHECKPOINTS_KEPT)
+        self.best = self._manager(_networks(self.trainer.model), "best", 1)
+
+    def _manager(self, checkpoint, folder, keep):
+        return tf.train.CheckpointManager(
+            checkpoint, os.path.join(self.config.run_dir, folder), max_to_keep=keep
+        )
+
+    def train(self):
+        """Runs all epochs that are left. An interrupt saves a checkpoint first."""
+        self._restore()
+        if self._step() >= self.total_steps:
+            return
+        if self.writes:
+            self.config.save(self.config.run_dir)
+        self.statistics = self._statistics()
+        self.monitor = Monitor(
+            self.config.run_dir, self.config, self.trainer.term_names, self.writes
+        )
+        batches = iter(self._batches())
+        try:
+            for epoch in range(self._step() // self.steps_per_epoch, self.config.epochs):
+                self._train_epoch(epoch, batches)
+                self._end_epoch(epoch)
+        except KeyboardInterrupt:
+            self._save()
+            raise
+
+    def best_epe_mm(self):
+        """Lowest validation EPE so far in mm; infinite without a validation split."""
+        return float(self.trainer.best_epe_mm)
+
+    def _step(self):
+        return int(self.trainer.step.numpy())
+
+    def _restore(self):
+        if self.newest.latest_checkpoint:
+            self.newest.checkpoint.restore(self.newest.latest_checkpoint).assert_consumed()
+            print(f"{self.config.run_dir}: goes on at step {self._step()} of {self.total_steps}")
+
+    def _batches(self):
+        start = self._step()
+
+        def of_host(shard_count, shard_index, per_replica_batch):
+            return pipeline.training_batches(
+                self.builder,
+                self.config,
+                start_step=start,
+                shard_count=shard_count,
+                shard_index=shard_index,
+                per_replica_batch=per_replica_batch,
+            )
+
+        return distribution.distribute(self.strategy, of_host, self.config.batch_size)
+
+    def _train_epoch(self, epoch, batches):
+        end = (epoch + 1) * self.steps_per_epoch
+        name = f"epoch {epoch + 1}/{self.config.epochs}"
+        with tqdm(
+            total=self.steps_per_epoch,
+            initial=self._step() % self.steps_per_epoch,
+            desc=name,
+            unit=" steps",
+            mininterval=0.2 if sys.stderr.isatty() else 30,
+            disable=not self.writes,
+        ) as bar:
+            clock, since = time.monotonic(), self._step()
+            for step in range(self._step() + 1, end + 1):
+                terms = self.trainer.train_step(next(batches))
+                bar.update(1)
+                if step % LOG_STEPS == 0:
+                    rate = (step - since) * self.config.batch_size / (time.monotonic() - clock)
+                    self._log(step, terms, rate, bar)
+                    clock, since = time.monotonic(), step
+                if step % self.config.checkpoint_steps == 0 and step != end:
+                    self._save()
+
+    def _log(self, step, terms, examples_per_second, bar):
+        values = {name: float(value) for name, value in terms.items()}
+        _check_finite(values, step)
+        rates = {p: self.trainer.learning_rate(p) for p in self.trainer.optimizers}
+        self.monitor.step(step, values, rates, examples_per_second)
+        bar.set_postfix(pose=f"{values['pose']:.4f}", examples_s=f"{examples_per_second:.0f}")
+
+    def _end_epoch(self, epoch):
+        step = self._step()
+        sums = self.trainer.term_sums.numpy() / self.steps_per_epoch
+        term_means = dict(zip(self.trainer.term_names, sums.tolist()))
+        _check_finite(term_means, step)
+        report = self._validate(step)
+        self.monitor.epoch(epoch + 1, step, term_means, report)
+        self._keep_best(report)
+        self.trainer.term_sums.assign(tf.zeros_like(self.trainer.term_sums))
+        self._save()
+
+    def _validate(self, step):
+        if not self.config.validation_percent:
+            return None
+        predictions = evaluation.collect(self.predict, self._validation_batches())
+        report = evaluation.report(
+            predictions, self.statistics.mean_scale_mm, root=self.config.root
+        )
+        if self.writes:
+            print(f"  validation EPE {report['epe_mm']:.2f} mm, AUC {report['auc_20_50']:.3f}")
+            self.monitor.pck(step, predictions)
+            self.monitor.examples(step, self.trainer.model, next(iter(self._validation_batches())))
+        return report
+
+    def _validation_batches(self):
+        split = pipeline.validation_split(self.config)
+        return pipeline.evaluation_batches(self.builder, self.config, split, EVALUATION_BATCH)
+
+    def _keep_best(self, report):
+        """Keeps the networks when the validation EPE is the lowest, or when there is none."""
+        if report and report["epe_mm"] >= self.best_epe_mm():
+            return
+        if report:
+            self.trainer.best_epe_mm.assign(report["epe_mm"])
+        if self.writes:
+            self.best.save(checkpoint_number=self._step())
+
+    def _save(self):
+        if self.writes:
+            self.newest.save(checkpoint_number=self._step())
+
+    def _statistics(self):
+        """The training split's mean pose and scale bone; computed once for a run."""
+        run_dir = self.config.run_dir
+        if os.path.exists(os.path.join(run_dir, evaluation.STATISTICS_FILE)):
+            return evaluation.TrainingStatistics.load(run_dir)
+        joints_only = self.config.replace(modality="2d", augment_view=0.0)
+        split = pipeline.training_split(self.config)
+        batches = pipeline.evaluation_batches(self.builder, joints_only, split, 4096)
+        poses, scales = zip(*((b["y"].numpy(), b["scale_mm"].numpy()) for b in batches))
+        statistics = evaluation.TrainingStatistics(
+            np.concatenate(poses).mean(axis=0), float(np.concatenate(scales).mean())
+        )
+        if self.writes:
+            statistics.save(run_dir)
+        return statistics
+
+
+def compiled(model):
+    """`predict(batch) → y_pred [B, 21, 3]` as a `tf.function`; batches of any size."""
+    return tf.function(lambda batch: predict_pose(model, batch), reduce_retracing=True)
+
+
+def load_model(run_dir):
+    """The model of a run at its lowest validation EPE: `(model, config, step)`.
+
+    Raises `UserError` when the folder is no run, or has no finished epoch yet.
+    """
+    config = config_lib.load(run_dir)
+    newest = tf.train.latest_checkpoint(os.path.join(run_dir, "best"))
+    if newest is None:
+        raise UserError(f"--run_dir: {run_dir} has no finished epoch yet; train it first")
+    model = DCMLS(config)
+    model.build()
+    _networks(model).restore(newest).expect_partial()
+    return model, config, int(newest.rsplit("-", 1)[-1])
+
+
+def _networks(model):
+    return tf.train.Checkpoint(networks=training.variables_by_name(model.networks()))
+
+
+def _claim(config):
+    """Makes the run's folder, or checks that the run in it is the same experiment."""
+    try:
+        os.makedirs(config.run_dir, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--run_dir={config.run_dir}: cannot be made ({error.strerror})") from None
+    if not os.path.exists(os.path.join(config.run_dir, config_lib.CONFIG_FILE)):
+        return
+    before, now = (dataclasses.asdict(c) for c in (config_lib.load(config.run_dir), config))
+    changed = [k for k in now if k not in PLACES and before[k] != now[k]]
+    if changed:
+        listed = ", ".join(f"--{k}={before[k]}" for k in changed)
+        raise UserError(
+            f"--run_dir={config.run_dir}: holds a run with {listed}; "
+            "give the same options to go on with it, or another folder"
+        )
+
+
+def _check_finite(values, step):
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise UserError(
+                f"{name} is {value} at step {step}; lower --learning_rate or --weight_{name}, "
+                "and start again in another --run_dir"
+            )

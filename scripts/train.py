@@ -1,0 +1,19 @@
+"""Trains DCMLS: `python scripts/train.py --flagfile=configs/stb.cfg`.
+
+Started again with the same options, an interrupted run goes on where it stopped. Watch it
+with `tensorboard --logdir=runs`.
+"""
+
+from dcmls_tf import config, distribution, errors, runs
+
+
+def main(_):
+    """Flags → one run."""
+    run = runs.Run(config.from_flags(), distribution.strategy())
+    run.train()
+    print(f"trained: {run.config.run_dir}, best validation EPE {run.best_epe_mm():.2f} mm")
+
+
+if __name__ == "__main__":
+    config.define_flags()
+    errors.run(main)
