@@ -367,6 +367,26 @@ def _hands_apart(joints, least=0.035):
     return gap.min() > least
 
 
+def fingers_apart(joints, least=0.2):
+    """Whether one hand's fingers keep their middle lines apart; `joints [21, 3]`.
+
+    `least` is in scale bones: two fingers that touch are about 0.4 apart.
+    """
+    unit = np.linalg.norm(np.subtract(*joints[list(hand.SCALE_BONE)]))
+    shares = np.array([0.25, 0.5, 0.75, 1.0])[:, None]
+    lines = []
+    for finger in range(5):
+        chain = joints[1 + 4 * finger : 5 + 4 * finger]
+        chain = chain[1:] if finger == 0 else chain  # the thumb's metacarpal is in the palm
+        points = [near + shares * (far - near) for near, far in zip(chain[:-1], chain[1:])]
+        lines.append(np.concatenate(points))
+    for i, a in enumerate(lines):
+        for b in lines[i + 1 :]:
+            if np.linalg.norm(a[:, None] - b[None], axis=-1).min() < least * unit:
+                return False
+    return True
+
+
 def sample_pose(rng, split, person=None, attempts=25):
     """Random `Pose` whose arms keep out of the head, the trunk and the thighs.
 
@@ -389,6 +409,7 @@ def sample_pose(rng, split, person=None, attempts=25):
             side
             for side in (hand.LEFT, hand.RIGHT)
             if obstacles.hit(_arm_points(person, transforms, joints, side), transforms, 0.008)
+            or not fingers_apart(joints[side])
         ]
         if not bad and not _hands_apart(joints):
             bad = [int(rng.integers(2))]
