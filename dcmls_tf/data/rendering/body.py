@@ -570,7 +570,8 @@ def _scalp(body):
     from_front = (front - points[:, 2]) / (front - back)
     plane = eyes[1] + 0.065 - 0.14 * np.clip(from_front - 0.15, 0, 1)
     width = np.abs(head[head[:, 1] > eyes[1] + 0.06, 0]).max()
-    return (points[:, 1] > plane) & (np.abs(points[:, 0]) < 1.04 * width)
+    ear = (np.abs(points[:, 0]) > 1.04 * width) & (points[:, 1] < eyes[1] + 0.045)
+    return (points[:, 1] > plane) & ~ear
 
 
 @functools.lru_cache(maxsize=1)

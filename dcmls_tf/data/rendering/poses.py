@@ -210,8 +210,8 @@ def _finger_noise(rng):
     smooth = 0.5 * (smooth[:-2] + smooth[1:-1] + smooth[2:])
     deviation = _FAN * rng.normal(0, 2) + rng.normal(0, 3.5) + 2.5 * smooth
     common = rng.normal(0, [0, 8, 11])
-    flexion = common + np.outer(smooth, [0, 7, 8]) + rng.normal(0, 3, (4, 3))
-    return np.column_stack([deviation + rng.normal(0, 2, 4), flexion[:, 1:]])
+    flexion = common + np.outer(smooth, [0, 7, 8]) + rng.normal(0, 5, (4, 3))
+    return np.column_stack([deviation + rng.normal(0, 3, 4), flexion[:, 1:]])
 
 
 def sample_hand(rng, split):
