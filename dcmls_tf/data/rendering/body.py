@@ -15,51 +15,15 @@ import pathlib
 import numpy as np
 
 from dcmls_tf import hand
+from dcmls_tf.data.rendering import regions
+from dcmls_tf.data.rendering.regions import HAND_CLASS as HAND_CLASS
+from dcmls_tf.data.rendering.regions import PARTS as PARTS
+from dcmls_tf.data.rendering.regions import vertex_normals as vertex_normals
 
 ASSET = pathlib.Path(__file__).parent / "assets" / "body.npz"
 SPLITS = ("training", "evaluation")
 HELD_OUT_EVERY = 6
 
-PARTS = ("head", "neck", "torso", "pelvis") + tuple(
-    f"{part}_{side}"
-    for side in hand.SIDES
-    for part in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
-)
-# Bone-name prefixes of each part, for one side where the part has one.
-_PART_BONES = {
-    "head": ("head",),
-    "neck": ("neck",),
-    "torso": ("spine04", "spine03", "spine02", "spine01", "clavicle", "shoulder"),
-    "pelvis": ("root", "pelvis", "spine05"),
-    "upper_arm": ("upperarm",),
-    "forearm": ("lowerarm",),
-    "hand": ("wrist", "finger", "metacarpal"),
-    "thigh": ("upperleg",),
-    "shin": ("lowerleg",),
-    "foot": ("foot",),
-}
-# From where to where a part's `along` runs: (bone head, bone head or "bone>" for its tail).
-_PART_AXES = {
-    "head": ("head", "head>"),
-    "neck": ("neck01", "head"),
-    "torso": ("spine05", "neck01"),
-    "pelvis": ("upperleg01", "spine04"),
-    "upper_arm": ("upperarm01", "lowerarm01"),
-    "forearm": ("lowerarm01", "wrist"),
-    "hand": ("wrist", "finger3-3>"),
-    "thigh": ("upperleg01", "lowerleg01"),
-    "shin": ("lowerleg01", "foot"),
-    "foot": ("foot", "foot>"),
-}
-
-# RHD's mask: 1 is the person; a hand has three classes a finger, tip to base, thumb first,
-# and then the palm: 2..17 on the left hand, 18..33 on the right.
-PERSON_CLASS = 1
-HAND_CLASS = {hand.LEFT: 2, hand.RIGHT: 18}
-PALM_OFFSET = 15
-
-_MIRROR = np.diag([-1.0, 1.0, 1.0])
-_SUFFIX = {hand.LEFT: ".L", hand.RIGHT: ".R"}
 _SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 _NECK = ("neck01", "neck02", "neck03", "head")
 # The share of the forearm's rotation that its two bones take: the ulna stays, the radius turns.
@@ -214,13 +178,13 @@ class Body:
         self.weights = asset["weights"].astype(np.float32)
         self.weights /= self.weights.sum(1, keepdims=True)
         self.num_identities = len(asset["vertex_offsets"])
-        self.part = _parts(self)
-        self.along = _along(self)
-        self.face_class = _face_classes(self)
+        self.part = regions.parts(self)
+        self.along = regions.along(self)
+        self.face_class = regions.face_classes(self)
         self.eye = asset["eyes"].astype(bool)
         self.lip = asset["lips"].astype(bool)
-        self.nail = _nails(self)
-        self.scalp = _scalp(self)
+        self.nail = regions.nails(self, Person(self, 0))
+        self.scalp = regions.scalp(self)
 
     @classmethod
     def load(cls, path=None):
@@ -263,7 +227,7 @@ class Person:
     def _rest_joints(self, side):
         points = np.empty((hand.NUM_JOINTS, 3))
         for j, (bone, tail) in enumerate(_JOINT_BONES):
-            i = self.body.bone[bone + _SUFFIX[side]]
+            i = self.body.bone[bone + regions.SUFFIX[side]]
             points[j] = self.tails[i] if tail else self.heads[i]
         return points
 
@@ -290,7 +254,7 @@ class Person:
         transforms = self.bone_transforms(pose) if transforms is None else transforms
         joints = np.empty((2, hand.NUM_JOINTS, 3))
         for side in (hand.LEFT, hand.RIGHT):
-            bones = [self.body.bone[name + _SUFFIX[side]] for name, _ in _JOINT_BONES]
+            bones = [self.body.bone[name + regions.SUFFIX[side]] for name, _ in _JOINT_BONES]
             t = transforms[bones]
             joints[side] = (
                 np.einsum("jab,jb->ja", t[:, :3, :3], self.rest_joints[side]) + t[:, :3, 3]
@@ -326,11 +290,11 @@ class _Limbs:
     def __init__(self, person, side):
         self.side = side
         self.bone = {
-            name[: -len(_SUFFIX[side])]: i
+            name[: -len(regions.SUFFIX[side])]: i
             for name, i in person.body.bone.items()
-            if name.endswith(_SUFFIX[side])
+            if name.endswith(regions.SUFFIX[side])
         }
-        mirror = np.eye(3) if side == hand.LEFT else _MIRROR
+        mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
         self.heads = {name: mirror @ person.heads[i] for name, i in self.bone.items()}
         self.tails = {name: mirror @ person.tails[i] for name, i in self.bone.items()}
         # A rotation axis is a pseudo-vector: its mirror image also changes sign.
@@ -380,7 +344,7 @@ def _world_rotations(person, pose):
     chest = turned[bone["spine01"]]
     _bend_chain(turned, [bone[name] for name in _NECK], pose.neck, chest)
     for side, limbs in enumerate(person.limbs):
-        mirror = np.eye(3) if side == hand.LEFT else _MIRROR
+        mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
         local = {}
         _turn_arm(local, limbs, pose.arms[side], mirror @ chest @ mirror)
         _turn_leg(local, pose.hips[side], pose.knees[side])
@@ -464,114 +428,6 @@ def _turn_leg(local, hip, knee):
     thigh = rotation(2, abduction) @ rotation(0, -flexion) @ rotation(1, outward)
     local["upperleg01"] = local["upperleg02"] = thigh
     local["lowerleg01"] = local["lowerleg02"] = thigh @ rotation(0, knee)
-
-
-def _bones_of(body, prefixes, side=None):
-    """Bone indices whose names start with one of `prefixes`, of one side if given."""
-    return [
-        i
-        for i, name in enumerate(body.bones)
-        if name.startswith(prefixes) and (side is None or name.endswith(_SUFFIX[side]))
-    ]
-
-
-def _split_part(part):
-    """`(name, side)`; side is `None` for the head, neck, torso and pelvis."""
-    name, _, side = part.rpartition("_")
-    return (name, hand.SIDES.index(side)) if side in hand.SIDES else (part, None)
-
-
-def _parts(body):
-    totals = []
-    for part in PARTS:
-        name, side = _split_part(part)
-        totals.append(body.weights[:, _bones_of(body, _PART_BONES[name], side)].sum(1))
-    return np.argmax(totals, 0).astype(np.uint8)
-
-
-def _along(body):
-    heads, tails = body.asset["heads"].mean(0), body.asset["tails"].mean(0)
-
-    def point(spec, side):
-        name = spec.rstrip(">")
-        at = tails if spec.endswith(">") else heads
-        if name in body.bone:
-            return at[body.bone[name]]
-        sides = (hand.LEFT, hand.RIGHT) if side is None else (side,)
-        return np.mean([at[body.bone[name + _SUFFIX[s]]] for s in sides], 0)
-
-    along = np.zeros(len(body.part), np.float32)
-    for i, part in enumerate(PARTS):
-        name, side = _split_part(part)
-        start, end = (point(spec, side) for spec in _PART_AXES[name])
-        mine = body.part == i
-        axis = end - start
-        along[mine] = np.clip((body.mean_vertices[mine] - start) @ axis / (axis @ axis), 0, 1)
-    return along
-
-
-def _vertex_classes(body):
-    classes, totals = [PERSON_CLASS], []
-    hands = []
-    for side, first in HAND_CLASS.items():
-        groups = [(f"finger{finger}-{k}",) for finger in range(1, 6) for k in (3, 2, 1)] + [
-            ("wrist", "metacarpal")
-        ]
-        for offset, prefixes in enumerate(groups):
-            bones = _bones_of(body, prefixes, side)
-            hands += bones
-            classes.append(first + offset)
-            totals.append(body.weights[:, bones].sum(1))
-    rest = [i for i in range(len(body.bones)) if i not in hands]
-    totals.insert(0, body.weights[:, rest].sum(1))
-    return np.array(classes, np.uint8)[np.argmax(totals, 0)]
-
-
-def _face_classes(body):
-    """The class that two of a face's corners share, else the first corner's."""
-    a, b, c = _vertex_classes(body)[body.faces].T
-    return np.where(b == c, b, a)
-
-
-def vertex_normals(vertices, faces):
-    """Unit normals `[V, 3]`, weighted by the faces' areas."""
-    corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(total, faces[:, corner], normals)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-
-
-def _nails(body):
-    """Vertices on the back of the last half of each finger's last bone."""
-    person = Person(body, 0)
-    normals = vertex_normals(person.rest_vertices, body.faces)
-    nail = np.zeros(len(body.part), bool)
-    for limbs in person.limbs:
-        mirror = np.eye(3) if limbs.side == hand.LEFT else _MIRROR
-        for f in range(1, 6):
-            name = f"finger{f}-3"
-            mine = body.weights[:, limbs.bone[name]] > 0.5
-            local = limbs.finger[name].T @ mirror
-            reach = np.linalg.norm(limbs.tails[name] - limbs.heads[name])
-            at = (person.rest_vertices @ mirror - limbs.heads[name]) @ limbs.finger[name]
-            back = (normals @ local.T)[:, 2] < -0.6
-            nail |= mine & back & (at[:, 1] > 0.5 * reach)
-    return nail
-
-
-def _scalp(body):
-    """Head vertices above a plane from the hairline down to the nape, without the ears."""
-    points = body.mean_vertices
-    eyes = points[body.eye].mean(0)
-    head = points[body.part == PARTS.index("head")]
-    front, back = head[:, 2].max(), head[:, 2].min()
-    from_front = (front - points[:, 2]) / (front - back)
-    plane = eyes[1] + 0.065 - 0.14 * np.clip(from_front - 0.15, 0, 1)
-    width = np.abs(head[head[:, 1] > eyes[1] + 0.06, 0]).max()
-    ear = (np.abs(points[:, 0]) > 1.04 * width) & (points[:, 1] < eyes[1] + 0.045)
-    return (points[:, 1] > plane) & ~ear
 
 
 @functools.lru_cache(maxsize=1)
