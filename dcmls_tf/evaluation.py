@@ -223,12 +223,12 @@ def evaluate(predict, open_batches, config, split, statistics, report_path, run=
         "baselines": {"mean_pose": report(constant, scale_mm, root=root)},
         "protocol": PROTOCOL,
     }
-    curves = {
-        "model": (predictions, None),
-        "model, mean bone": (predictions, scale_mm),
-        "mean pose": (constant, None),
+    errors_mm = {
+        "model": predictions.errors_mm(),
+        "model, mean bone": predictions.errors_mm(scale_mm),
+        "mean pose": constant.errors_mm(),
     }
-    _write_curves(result, curves, report_path)
+    _write_curves(errors_mm, predictions.visible, _title(result), report_path)
     picked = pick(predictions)
     pictures = _pictures(open_batches(), list(picked.values()), config.input_size)
     page = overlay_page(predictions, picked, pictures, title=_title(result))
@@ -275,7 +275,7 @@ def table(result):
         values = "".join(f"{row[key]:>11.{d}f}" for key, d in zip(columns, digits))
         lines.append(f"{name:<28}{values}")
     gain = 1 - result["epe_mm"] / baseline["epe_mm"]
-    lines.append(f"EPE against the mean pose: {-gain:+.0%}")
+    lines.append(f"EPE is {abs(gain):.0%} {'below' if gain > 0 else 'above'} the mean pose's")
     return "\n".join(lines)
 
 
@@ -399,27 +399,22 @@ def _title(result):
     )
 
 
-def _write_curves(result, sources, report_path):
+def _write_curves(errors_mm, visible, title, report_path):
+    """PCK curves of name → errors `[N, 21]`: a figure, and a table with a column for each."""
     thresholds_mm = metrics.GRIDS_MM["0_50"]
-    rows = {
-        "model": result,
-        "model, mean bone": result["scale_mean"],
-        "mean pose": result["baselines"]["mean_pose"],
-    }
-    curves, labelled = {}, {}
-    for name, (predictions, scale_mm) in sources.items():
-        errors_mm = predictions.errors_mm(scale_mm)
-        curves[name] = metrics.pck_curve(errors_mm, predictions.visible, thresholds_mm)
-        auc = "{auc_20_50:.3f} / {auc_0_50:.3f} / {auc_hand3d:.3f}".format(**rows[name])
-        labelled[f"{name}: {auc}"] = (thresholds_mm, curves[name])
+    pck = {n: metrics.pck_curve(errors, visible, thresholds_mm) for n, errors in errors_mm.items()}
+    labelled = {}
+    for name, errors in errors_mm.items():
+        areas = (f"{metrics.auc(errors, visible, grid):.3f}" for grid in metrics.GRIDS_MM)
+        labelled[f"{name}: {' / '.join(areas)}"] = (thresholds_mm, pck[name])
     caption = "AUC over 20–50 mm / 0–50 mm / linspace(0, 50, 20)[8:] (hand3d, from 21.05 mm)"
-    figure = visualization.pck_figure(labelled, f"{_title(result)}\n{caption}")
+    figure = visualization.pck_figure(labelled, f"{title}\n{caption}")
     _write_figure(figure, beside(report_path, "pck.png"))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["threshold_mm", "pck", "pck_scale_mean", "pck_mean_pose"])
-    for row in zip(thresholds_mm, *curves.values()):
-        writer.writerow([f"{row[0]:.1f}", *(f"{value:.6f}" for value in row[1:])])
+    for threshold_mm, *values in zip(thresholds_mm, *pck.values()):
+        writer.writerow([f"{threshold_mm:.1f}", *(f"{value:.6f}" for value in values)])
     _write_atomically(beside(report_path, "pck.csv"), text.getvalue().encode())
 
 

@@ -28,9 +28,9 @@ VIEWS = {
     "top": np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]),
 }
 VIEW_TITLES = {
-    "front": "front (x →, y ↓)",
-    "side": "side, from the right (depth →, y ↓)",
-    "top": "top (x →, depth ↑)",
+    "front": "front",
+    "side": "from the right (depth →)",
+    "top": "from above (depth ↑)",
 }
 
 

@@ -3,6 +3,9 @@
 import csv
 import json
 import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -291,4 +294,15 @@ def test_a_report_that_cannot_be_written_stops_before_the_work(data, tmp_path):
 def test_numbers_that_are_not_finite_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         evaluation.write_json(str(tmp_path / "out.json"), {"epe_mm": float("nan")})
+    assert not os.listdir(tmp_path)
+
+
+def test_the_script_names_a_run_that_is_not_there(tmp_path):
+    script = pathlib.Path(__file__).parents[1] / "scripts" / "evaluate.py"
+    command = [sys.executable, script, f"--run_dir={tmp_path / 'nowhere'}"]
+    environment = {**os.environ, "PYTHONPATH": str(script.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert "nowhere/config.json does not exist" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
     assert not os.listdir(tmp_path)

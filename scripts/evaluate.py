@@ -1,0 +1,65 @@
+"""Evaluates a run's best model on any data set of its modality.
+
+    python scripts/evaluate.py --run_dir=runs/rendered
+    python scripts/evaluate.py --run_dir=runs/rendered --raw_dir=RHD_published_v2 --report=rhd.json
+
+Prints a table and writes the report (JSON), and beside it the PCK curve (`.pck.csv`,
+`.pck.png`) and a page of the best, median and worst predictions (`.overlays.png`).
+"""
+
+import os
+import re
+
+from absl import flags
+
+from dcmls_tf import errors, evaluation, runs
+from dcmls_tf.data import pipeline, preparation
+
+DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The options of an evaluation; the model's own come from the run."""
+    flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
+    flags.DEFINE_enum("dataset", None, ("rhd", "stb"), "Reader of the raw folder (the run's).")
+    flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
+    flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
+    flags.DEFINE_enum("stb_views", None, ("left", "both", "color"), "STB's images (the run's).")
+    flags.DEFINE_string(
+        "split", "evaluation", "evaluation, training, validation, or a part: evaluation[:10%]."
+    )
+    flags.register_validator(
+        "split",
+        re.compile(r"validation|(evaluation|training)(\[-?\d*%?:-?\d*%?\])?").fullmatch,
+        "use evaluation, training, validation, or a part such as evaluation[:10%]",
+    )
+    flags.DEFINE_string("report", None, "The report's file (run_dir/report.json).")
+    flags.DEFINE_integer("batch_size", 64, "Samples predicted at once.", lower_bound=1)
+
+
+def main(_):
+    """Flags → one report."""
+    report_path = FLAGS.report or os.path.join(FLAGS.run_dir, "report.json")
+    model, config, step = runs.load_model(FLAGS.run_dir)
+    evaluation.check_writable(report_path)
+    config = config.replace(**{n: FLAGS[n].value for n in DATA_FLAGS if FLAGS[n].value})
+    builder = preparation.from_config(config)
+    validation = pipeline.validation_split(config)
+    split = validation if FLAGS.split == "validation" else FLAGS.split
+    result = evaluation.evaluate(
+        runs.compiled(model),
+        lambda: pipeline.evaluation_batches(builder, config, split, FLAGS.batch_size),
+        config,
+        split,
+        evaluation.TrainingStatistics.load(FLAGS.run_dir),
+        report_path,
+        {"run_dir": FLAGS.run_dir, "checkpoint_step": step},
+    )
+    print(evaluation.table(result))
+    print(f"written: {report_path} and {evaluation.beside(report_path, '*')}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)
