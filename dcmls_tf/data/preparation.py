@@ -1,0 +1,80 @@
+"""Prepared datasets: made from a raw folder when needed, reused otherwise.
+
+Prepared data is `data_dir/{rhd,stb}/{contents}-{fingerprint}/1.0.0`, written by TensorFlow
+Datasets: to a temporary folder first, which gets its name when all of it is there.
+"""
+
+import contextlib
+import os
+
+from absl import logging
+
+from dcmls_tf.data import canonical, rhd, stb
+from dcmls_tf.errors import UserError
+
+
+def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
+    """The TFDS builder of a raw folder's examples, prepared under `data_dir`.
+
+    Args:
+        dataset: `rhd` or `stb`.
+        raw_dir: folder with the dataset in its official layout; only read from.
+        data_dir: folder for prepared data.
+        images: whether examples have their image; 2D tasks do without.
+        stb_views: `left`, `both` or `color`.
+
+    Raises `UserError` when the raw folder lacks what is asked, or a file is damaged.
+    """
+    if not os.path.isdir(raw_dir):
+        raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
+    make, raw, contents = _reader(dataset, raw_dir, images, stb_views)
+    name = f"{contents}-{'images' if images else 'joints'}-{raw.fingerprint()}"
+    builder = _in_data_dir(make, data_dir, canonical.RawConfig(name=name, raw=raw))
+    if not builder.is_prepared():
+        logging.info("preparing %s in %s", raw_dir, builder.data_path)
+        # TFDS speaks of downloads on stdout; its progress bar is on stderr.
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            builder.download_and_prepare()
+    return builder
+
+
+def from_config(config):
+    """`prepare` as a `Config` asks."""
+    images = config.modality == "rgb"
+    return prepare(config.dataset, config.raw_dir, config.data_dir, images, config.stb_views)
+
+
+def _reader(dataset, raw_dir, images, stb_views):
+    if dataset == "rhd":
+        return rhd.Rhd, rhd.Raw(raw_dir, images), "frames"
+    if dataset == "stb":
+        return stb.Stb, stb.Raw(raw_dir, images, stb_views), stb_views
+    raise UserError(f"--dataset={dataset}: use rhd or stb")
+
+
+def _in_data_dir(make, data_dir, config):
+    try:
+        os.makedirs(data_dir, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--data_dir={data_dir}: cannot be made ({error.strerror})") from None
+    with _errors_only():  # TFDS warns of configurations that are not listed in advance
+        return make(data_dir=data_dir, config=config)
+
+
+@contextlib.contextmanager
+def _errors_only():
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _how_to_get(dataset):
+    if dataset == "stb":
+        return f"download STB from {stb.PAGE} ({stb.LINKS}) and give the folder that has labels/"
+    return (
+        f"make one with scripts/render.py --out_dir, or download RHD from {rhd.PAGE} and give "
+        "the unpacked folder that has training/ and evaluation/"
+    )

@@ -1,0 +1,45 @@
+"""Random access to a prepared split, so that a training order needs no shuffle buffer."""
+
+import os
+import struct
+
+import numpy as np
+import tensorflow as tf
+
+# TFRecord: length (uint64), its checksum (uint32), the record, its checksum (uint32).
+_LENGTH = struct.Struct("<Q")
+_FRAME_BYTES = 16
+
+
+class Records:
+    """The serialized examples of a TFDS split (a sub-split too) by their number."""
+
+    def __init__(self, builder, split):
+        parts = builder.info.splits[split].file_instructions
+        offsets = [_offsets(part.filename, part.skip, part.take) for part in parts]
+        self._paths = tf.constant([part.filename for part in parts])
+        self._file = tf.constant(np.repeat(np.arange(len(parts)), [len(o) for o in offsets]))
+        self._offset = tf.constant(np.concatenate(offsets), tf.int64)
+
+    def read(self, number):
+        """The serialized example `number`, a scalar string; TensorFlow ops only."""
+        # A Python function here would hang the interpreter when it exits during prefetching.
+        record = tf.raw_ops.TFRecordDatasetV2(
+            filenames=self._paths[self._file[number]],
+            compression_type="",
+            buffer_size=tf.constant(0, tf.int64),
+            byte_offsets=self._offset[number],
+        )
+        data = tf.data.experimental.from_variant(record, tf.TensorSpec([], tf.string))
+        return data.take(1).get_single_element()
+
+
+def _offsets(path, skip, take):
+    """Byte offsets of the records of a file, without `skip` and up to `take` (all when < 0)."""
+    offsets, offset, end = [], 0, os.path.getsize(path)
+    with open(path, "rb") as file:
+        while offset < end:
+            offsets.append(offset)
+            file.seek(offset)
+            offset += _LENGTH.unpack(file.read(_LENGTH.size))[0] + _FRAME_BYTES
+    return offsets[skip:] if take < 0 else offsets[skip : skip + take]

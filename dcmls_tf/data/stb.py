@@ -1,0 +1,189 @@
+"""The Stereo Tracking Benchmark: twelve sequences of one left hand, two cameras.
+
+    labels/{sequence}_{BB,SK}.mat                     handPara (3, 21, frames), mm
+    {sequence}/BB_{left,right}_%d.png, SK_color_%d.png    640×480, some copies under images/
+
+Cameras: BB is a Bumblebee2 stereo pair, SK an Intel F200 with depth and colour. BB labels are
+in the left camera's frame; the right camera sits one baseline to its right. SK labels are in
+the *depth* camera's frame, and the colour camera's is R⁻¹ (label − T).
+
+Native joint 0 is the palm's centre. The wrist is the point that the palm's centre lies midway
+to from the ring finger's MCP. Labels carry no visibility: all joints count as visible.
+
+Source: Zhang et al., "A Hand Pose Tracking Benchmark from Stereo Matching", ICIP 2017, and
+the README of the dataset. B1 is the usual test part, B2–B6 train.
+"""
+
+import os
+
+import numpy as np
+import scipy.io
+
+from dcmls_tf import hand
+from dcmls_tf.data import canonical
+from dcmls_tf.errors import UserError
+
+PAGE = "https://sites.google.com/site/zhjw1988/"
+LINKS = "https://github.com/zhjwustc/icip17_stereo_hand_pose_dataset"
+SEQUENCES = {
+    canonical.TRAINING: tuple(
+        f"B{n}{kind}" for n in range(2, 7) for kind in ("Counting", "Random")
+    ),
+    canonical.EVALUATION: ("B1Counting", "B1Random"),
+}
+# View → label file's suffix and image name.
+CAMERAS = {
+    "left": ("BB", "BB_left_{}.png"),
+    "right": ("BB", "BB_right_{}.png"),
+    "color": ("SK", "SK_color_{}.png"),
+}
+VIEWS = {"left": ("left",), "both": ("left", "right"), "color": ("color",)}
+
+BASELINE_MM = 120.054
+BB_K = np.array([[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]], dtype=np.float32)
+SK_COLOR_K = np.array(
+    [[607.92271, 0, 314.78337], [0, 607.88192, 236.42484], [0, 0, 1]], dtype=np.float32
+)
+SK_ROTATION_VECTOR = np.array([0.00531, -0.01196, 0.00301])
+SK_TRANSLATION_MM = np.array([-24.0381, -0.4563, -1.2326])
+
+PALM = 0
+
+
+class Raw:
+    """A raw folder in STB's layout. `views` is left, both (stereo) or color."""
+
+    PAGE = PAGE
+
+    def __init__(self, raw_dir, images, views):
+        self.raw_dir, self.images, self.views = raw_dir, images, VIEWS[views]
+        self._suffix = CAMERAS[self.views[0]][0]
+        self._sequences = {
+            split: [s for s in names if os.path.isfile(self.label_path(s))]
+            for split, names in SEQUENCES.items()
+        }
+        if not any(self._sequences.values()):
+            raise UserError(
+                f"--raw_dir={raw_dir}: no labels/*_{self._suffix}.mat for "
+                f"--stb_views={views}; download STB from {PAGE} ({LINKS}) and put its labels/ "
+                "and sequence folders (B1Counting/ ...) there"
+            )
+        if images:
+            self._sequences = self._with_images(views)
+        self.splits = tuple(split for split, names in self._sequences.items() if names)
+
+    def label_path(self, sequence):
+        """Where a sequence's labels belong."""
+        return os.path.join(self.raw_dir, "labels", f"{sequence}_{self._suffix}.mat")
+
+    def image_folder(self, sequence):
+        """The folder of a sequence's images, or `None`."""
+        folders = [os.path.join(self.raw_dir, *up, sequence) for up in ((), ("images",))]
+        return next(filter(os.path.isdir, folders), None)
+
+    def _with_images(self, views):
+        found = {
+            split: [s for s in names if self.image_folder(s)]
+            for split, names in self._sequences.items()
+        }
+        if not any(found.values()):
+            raise UserError(
+                f"--raw_dir={self.raw_dir}: no images for --stb_views={views}: none of "
+                f"{', '.join(sum(self._sequences.values(), []))} has a folder here or under "
+                f"images/; download them from {PAGE} ({LINKS}), or use --modality=2d, which "
+                "needs labels only"
+            )
+        return found
+
+    def fingerprint(self):
+        """Changes when labels or the lists of images do."""
+        sequences = sum(self._sequences.values(), [])
+        folders = [self.image_folder(s) for s in sequences] if self.images else []
+        return canonical.fingerprint([self.label_path(s) for s in sequences], folders)
+
+    def examples(self, split):
+        """Canonical examples: sequence by sequence, frame by frame, view by view."""
+        found, total = 0, 0
+        for sequence in self._sequences[split]:
+            for frame, label in enumerate(read_labels(self.label_path(sequence))):
+                for view in self.views:
+                    path = self._image_path(sequence, view, frame)
+                    total += 1
+                    if self.images and not os.path.isfile(path):
+                        continue
+                    found += 1
+                    yield self._example(sequence, view, frame, label, path)
+        canonical.warn_left_out(total - found, total, f"STB {split}")
+        if not found:
+            raise UserError(
+                f"--raw_dir={self.raw_dir}: none of the {total} labelled images of {split} is "
+                f"there, such as {path}"
+            )
+
+    def _image_path(self, sequence, view, frame):
+        if not self.images:
+            return None
+        return os.path.join(self.image_folder(sequence), CAMERAS[view][1].format(frame))
+
+    def _example(self, sequence, view, frame, label, path):
+        image = {canonical.IMAGE: canonical.read_image(path)} if self.images else {}
+        return {**one_hand(label, view), **image, "id": f"stb/{sequence}/{view}/{frame}"}
+
+
+class Stb(canonical.Builder):
+    """STB as a TensorFlow dataset."""
+
+
+def read_labels(path):
+    """Labels of a sequence, `[frames, 21, 3]` mm, native order. Raises `UserError`."""
+    try:
+        labels = scipy.io.loadmat(path, variable_names=["handPara"])["handPara"]
+    except Exception as error:  # a damaged file can fail in any way
+        raise UserError(
+            f"--raw_dir: {path} is not a readable MATLAB file with handPara "
+            f"({type(error).__name__}: {error}); download it again"
+        ) from None
+    if labels.ndim != 3 or labels.shape[:2] != (3, hand.NUM_JOINTS):
+        raise UserError(f"--raw_dir: {path}: handPara is {labels.shape}, not (3, 21, frames)")
+    if not np.isfinite(labels).all():
+        raise UserError(f"--raw_dir: {path}: handPara has values that are not numbers")
+    return labels.transpose(2, 1, 0)
+
+
+def one_hand(label_mm, view):
+    """The canonical fields of a label `[21, 3]` (native order) seen in `view`."""
+    points = to_view(label_mm, view)
+    xyz_mm = points[hand.STB_TO_CANONICAL]
+    palm_mm = points[PALM]
+    ring_mcp = xyz_mm[hand.INDEX["ring_mcp"]]
+    xyz_mm[hand.WRIST] = ring_mcp + 2 * (palm_mm - ring_mcp)
+    K = SK_COLOR_K if view == "color" else BB_K
+    uv = canonical.project(np.vstack([xyz_mm, palm_mm]), K)
+    return {
+        "uv": uv[:-1].astype(np.float32),
+        "xyz_mm": xyz_mm.astype(np.float32),
+        "visible": np.ones(hand.NUM_JOINTS, bool),
+        "palm_uv": uv[-1].astype(np.float32),
+        "palm_mm": palm_mm.astype(np.float32),
+        "palm_visible": True,
+        "K": K,
+        "side": hand.LEFT,
+    }
+
+
+def to_view(points_mm, view):
+    """Labelled points `[N, 3]` → the frame of a view's own camera."""
+    if view == "left":
+        return points_mm.copy()
+    if view == "right":
+        return points_mm - [BASELINE_MM, 0, 0]
+    # Row vectors: p @ R is R⁻¹ p.
+    return (points_mm - SK_TRANSLATION_MM) @ rotation_matrix(SK_ROTATION_VECTOR)
+
+
+def rotation_matrix(vector):
+    """Rodrigues: the rotation `[3, 3]` about `vector` by its length in radians."""
+    angle = np.linalg.norm(vector)
+    x, y, z = vector / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
