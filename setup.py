@@ -1,0 +1,36 @@
+"""Installs the package; `requirements.txt` pins the versions that it is tested with."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="dcmls_tf",
+    version="0.1.0",
+    description="3D hand pose with a disentangled cross-modal latent space, in TensorFlow",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["dcmls_tf", "dcmls_tf.*"]),
+    package_data={"dcmls_tf.data.rendering": ["assets/*"]},
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "absl-py>=2.1",
+        "keras>=3.15,<4",
+        "matplotlib>=3.9",
+        "numpy>=1.26",
+        "pillow>=10",
+        "scipy>=1.13",
+        "tensorboard>=2.21,<2.22",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-datasets>=4.9.10,<5",
+        "tensorflow-probability>=0.25,<0.26",
+        "tf-keras>=2.21,<2.22",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "render": ["embreex>=4.4,<5", "scikit-image>=0.24", "trimesh>=4.4"],
+        "bake": ["anny==0.6.2", "torch>=2.4", "trimesh>=4.4"],
+        "dev": ["pytest>=8", "ruff>=0.8"],
+    },
+)

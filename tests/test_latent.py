@@ -1,0 +1,59 @@
+"""Gaussians of the latent code against NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import latent
+
+rng = np.random.default_rng(0)
+
+
+def test_kl_equals_the_closed_form():
+    loc, log_var = rng.normal(size=(2, 5, 7)).astype(np.float32)
+    scale = np.exp(0.5 * log_var)
+    expected = 0.5 * np.sum(scale**2 + loc**2 - 1 - 2 * np.log(scale), axis=-1)
+    kl = latent.kl_to_prior(latent.gaussian(loc, log_var))
+    np.testing.assert_allclose(kl, expected, rtol=1e-5)
+
+
+def test_kl_equals_its_estimate_from_samples():
+    q = latent.gaussian(tf.constant([[0.5, -1.0]]), tf.constant([[-1.0, 0.3]]))
+    z = q.sample(200_000, seed=1)
+    estimate = tf.reduce_mean(q.log_prob(z) - latent.prior(2).log_prob(z), axis=0)
+    np.testing.assert_allclose(latent.kl_to_prior(q), estimate, atol=0.02)
+
+
+def test_kl_of_the_prior_and_of_an_empty_code_is_zero():
+    for dim in (0, 3):
+        q = latent.gaussian(tf.zeros([4, dim]), tf.zeros([4, dim]))
+        np.testing.assert_allclose(latent.kl_to_prior(q), np.zeros(4), atol=1e-7)
+
+
+def test_posteriors_split_locations_and_log_variances_alike():
+    params = rng.normal(size=(2, 2 * (3 + 4))).astype(np.float32)
+    pose, context = latent.posteriors(tf.constant(params), z_h_dim=3)
+    np.testing.assert_allclose(pose.mean(), params[:, :3])
+    np.testing.assert_allclose(context.mean(), params[:, 3:7])
+    np.testing.assert_allclose(pose.variance(), np.exp(params[:, 7:10]), rtol=1e-5)
+    np.testing.assert_allclose(context.variance(), np.exp(params[:, 10:]), rtol=1e-5)
+    assert pose.batch_shape == [2] and pose.event_shape == [3]
+
+
+def test_samples_are_reparametrised_and_repeat_with_their_seed():
+    loc = tf.Variable(rng.normal(size=(2, 3)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        z = latent.sample(latent.gaussian(loc, tf.zeros([2, 3])), seed=[3, 4])
+    np.testing.assert_allclose(tape.gradient(z, loc), np.ones((2, 3)))
+    q = latent.gaussian(loc, tf.zeros([2, 3]))
+    np.testing.assert_array_equal(latent.sample(q, [3, 4]), z)
+    assert np.abs(latent.sample(q, [3, 5]) - z.numpy()).min() > 1e-4
+    np.testing.assert_array_equal(latent.sample(q, None), loc)
+
+
+def test_samples_have_the_distributions_moments():
+    log_var = tf.math.log(tf.fill([50_000, 1], 0.25))
+    q = latent.gaussian(tf.fill([50_000, 1], 2.0), log_var)
+    z = latent.sample(q, [0, 1]).numpy()
+    assert z.mean() == pytest.approx(2.0, abs=0.01)
+    assert z.std() == pytest.approx(0.5, abs=0.01)

@@ -1,0 +1,90 @@
+"""Networks: shapes, batch normalisation and dropout against NumPy, ResNet-18's size."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import networks
+
+rng = np.random.default_rng(0)
+
+
+def parameters(layer):
+    return sum(int(np.prod(v.shape)) for v in layer.trainable_variables)
+
+
+def test_batch_normalisation_normalises_by_the_batch_and_remembers_it():
+    x = rng.normal(3.0, 2.0, size=(4, 5, 5, 2)).astype(np.float32)
+    layer = networks.BatchNormalization(momentum=0.75, epsilon=1e-3)
+    y = layer(x, training=True)
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-3), atol=1e-4)
+    n = x.size // 2
+    np.testing.assert_allclose(layer.moving_mean, 0.25 * mean, rtol=1e-4)
+    expected = 0.75 + 0.25 * variance * n / (n - 1)
+    np.testing.assert_allclose(layer.moving_variance, expected, rtol=1e-4)
+
+
+def test_batch_normalisation_agrees_with_keras_at_test_time():
+    x = rng.normal(size=(4, 5, 5, 2)).astype(np.float32)
+    ours, theirs = networks.BatchNormalization(epsilon=1e-3), keras.layers.BatchNormalization()
+    ours(x), theirs(x)
+    values = [rng.uniform(0.5, 2.0, size=2).astype(np.float32) for _ in range(4)]
+    for layer in (ours, theirs):
+        weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        for variable, value in zip(weights, values):
+            variable.assign(value)
+    np.testing.assert_allclose(ours(x, training=False), theirs(x, training=False), atol=1e-5)
+
+
+def test_resnet_18_has_the_parameters_of_resnet_18():
+    layer = networks.ResNet18(1000)
+    layer(tf.zeros([1, 64, 64, 3]))
+    # He et al. 2016; torchvision's resnet18 has 11,689,512 with its 1000-way head.
+    assert parameters(layer) == 11_689_512
+
+
+def test_resnet_18_sees_its_side():
+    layer = networks.ResNet18(6)
+    x = tf.constant(rng.normal(size=(2, 64, 64, 3)), tf.float32)
+    left, right = (layer(x, side=tf.fill([2, 1], value)) for value in (0.0, 1.0))
+    assert left.shape == [2, 6] and np.abs(left - right).max() > 1e-3
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_image_decoder_gives_images_in_range(size):
+    layer = networks.ImageDecoder(size)
+    image = layer(tf.constant(10 * rng.normal(size=(3, 30)), tf.float32), training=True)
+    assert image.shape == [3, size, size, 3]
+    assert np.abs(image).max() <= 0.5
+
+
+def test_stacks_have_the_papers_depth():
+    def hidden(stack):
+        return len(stack.hidden)
+
+    assert hidden(networks.JointEncoder(60, 8, 0.0).stack) == 5
+    assert hidden(networks.joint_decoder(3, 8, 0.0, "decoder_y")) == 5
+    assert hidden(networks.discriminator(8, "disc_h")) == 4
+    assert hidden(networks.translator(15, 8, "translator")) == 5
+
+
+def test_a_stack_is_relu_layers_and_a_linear_one():
+    stack = networks.Stack(2, 4, [3, 2])
+    x = rng.normal(size=(5, 6)).astype(np.float32)
+    y = stack(x)
+    h = x
+    for layer in stack.hidden:
+        h = np.maximum(h @ layer.kernel.numpy() + layer.bias.numpy(), 0)
+    expected = (h @ stack.head.kernel.numpy() + stack.head.bias.numpy()).reshape(5, 3, 2)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+def test_dropout_is_for_training_and_repeats_with_its_seed():
+    stack = networks.Stack(3, 64, [2], dropout=0.5)
+    x = tf.ones([4, 8])
+    once, again, other = (stack(x, training=True, seed=s) for s in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(once, again)
+    assert np.abs(once - other).max() > 1e-4
+    np.testing.assert_array_equal(stack(x), stack(x, training=False, seed=[1, 2]))

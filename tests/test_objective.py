@@ -1,0 +1,96 @@
+"""The terms of each variant, and what their gradients can reach."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import config, losses, objective
+from dcmls_tf.model import DCMLS
+
+rng = np.random.default_rng(0)
+SEED = tf.constant([1, 2])
+
+
+def build(**options):
+    model = DCMLS(config.Config(modality="2d", joint_width=16, disc_width=8, **options))
+    model.build()
+    return model
+
+
+def random_batch(count=4):
+    shapes = {"x": (count, 21, 2), "y": (count, 21, 3)}
+    return {k: tf.constant(rng.normal(size=s), tf.float32) for k, s in shapes.items()}
+
+
+def networks_reached_by(model, name):
+    """Networks with a gradient from one term."""
+    batch = random_batch()
+    with tf.GradientTape() as tape:
+        loss = objective.all_terms(model, batch, SEED)[name]
+    variables = {n: net.trainable_variables for n, net in model.networks().items()}
+    gradients = tape.gradient(loss, variables)
+    return {n for n, of in gradients.items() if any(g is not None and np.any(g) for g in of)}
+
+
+# A discriminator that judges passes gradients on; only `MOVES` decides whom a term moves.
+@pytest.mark.parametrize(
+    ("name", "judge"),
+    [
+        ("d_vae_x", set()),
+        ("d_vae_y", set()),
+        ("disc_h", set()),
+        ("align", {"disc_h"}),
+        ("disc_c", set()),
+        ("translate", {"disc_c"}),
+        ("pose", set()),
+    ],
+)
+def test_a_term_reaches_the_networks_it_moves_and_its_judge(name, judge):
+    assert networks_reached_by(build(), name) == set(objective.MOVES[name]) | judge
+
+
+@pytest.mark.parametrize(
+    ("options", "absent"),
+    [
+        ({}, set()),
+        ({"latent": "unified"}, {"disc_h", "align", "disc_c", "translate"}),
+        ({"latent": "rgb_context"}, {"disc_c", "translate"}),
+        ({"use_disc_h": False}, {"disc_h", "align"}),
+        ({"use_disc_c": False}, {"disc_c"}),
+        ({"use_translator": False}, {"disc_c", "translate"}),
+    ],
+)
+def test_terms_of_absent_networks_are_absent(options, absent):
+    model = build(**options)
+    terms = objective.all_terms(model, random_batch(), SEED)
+    assert set(terms) == set(objective.MOVES) - absent == set(objective.term_names(model))
+    assert all(value.shape == [4] for value in terms.values())
+
+
+def test_terms_are_the_equations_of_the_forward_pass_at_the_means():
+    model, batch = build(weight_kl=0.1), random_batch()
+    terms = objective.all_terms(model, batch, seed=None, training=False)
+    (q_h_x, q_c_x), (q_h_y, q_c_y) = model.encode_x(batch["x"]), model.encode_y(batch["y"])
+    q_hat = model.translate(q_c_x.mean())
+    y_rec = model.decode_y(q_h_y.mean(), q_c_y.mean())
+    y_pred = model(batch["x"])
+    judged = [model.disc_h(q.mean()) for q in (q_h_x, q_h_y)]
+    translated = model.disc_c(q_hat.mean())
+    expected = {
+        "d_vae_y": losses.d_vae(batch["y"], y_rec, q_h_y, q_c_y, 0.1),
+        "disc_h": losses.disc_h(*judged),
+        "align": losses.align(*judged),
+        "disc_c": losses.disc_c(translated, model.disc_c(q_c_y.mean())),
+        "translate": losses.translate(q_hat.mean(), q_c_y.mean(), translated),
+        "pose": losses.pose(batch["y"], y_pred, q_h_x, q_hat, 0.1),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+
+
+def test_the_sum_is_weighted_by_the_options():
+    model, batch = build(weight_pose=3.0, weight_align=0.5), random_batch()
+    terms = objective.all_terms(model, batch, SEED)
+    picked = {name: terms[name] for name in ("pose", "align")}
+    expected = 3.0 * np.mean(terms["pose"]) + 0.5 * np.mean(terms["align"])
+    assert float(objective.weighted_sum(picked, model.config)) == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,139 @@
+"""Algorithm 1: who moves, replicas, and whether it learns."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import config, objective, training
+
+rng = np.random.default_rng(0)
+TERMS = tuple(objective.MOVES)
+
+
+def trainer(devices=("/cpu:0",), total_steps=100, **options):
+    options = {"modality": "2d", "joint_width": 16, "disc_width": 8, "batch_size": 8, **options}
+    strategy = tf.distribute.MirroredStrategy(list(devices))
+    return training.Trainer(config.Config(**options), strategy, total_steps)
+
+
+def hands(count):
+    """Poses with the size of a hand in scale-bone units, and their orthographic projections."""
+    y = rng.normal(size=(count, 21, 3)).astype(np.float32)
+    return {"x": 0.2 * y[..., :2], "y": y}
+
+
+def batches(of, data):
+    """Distributed batches of all of `data`, endlessly."""
+    size = len(data["y"])
+    dataset = tf.data.Dataset.from_tensor_slices(data).batch(size, drop_remainder=True).repeat()
+    return iter(of.strategy.experimental_distribute_dataset(dataset))
+
+
+def weights(of):
+    return {
+        name: [v.numpy() for v in network.trainable_variables]
+        for name, network in of.networks.items()
+    }
+
+
+def networks_moved_by(term, schedule):
+    """The networks whose weights one step changes when only `term` has a weight."""
+    only = {f"weight_{name}": float(name == term) for name in TERMS}
+    t = trainer(schedule=schedule, **only)
+    before = weights(t)
+    t.train_step(next(batches(t, hands(8))))
+    after = weights(t)
+    return {n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n]))}
+
+
+@pytest.mark.parametrize("schedule", ["alternate", "sequential"])
+@pytest.mark.parametrize(
+    ("term", "moved"),
+    [
+        ("d_vae_x", {"encoder_x", "decoder_x"}),
+        ("d_vae_y", {"encoder_y", "decoder_y"}),
+        ("disc_h", {"disc_h"}),
+        ("align", {"encoder_x", "encoder_y"}),
+        ("disc_c", {"disc_c"}),
+        ("translate", {"translator"}),
+        ("pose", {"encoder_x", "translator", "decoder_y"}),
+    ],
+)
+def test_each_equation_moves_exactly_its_networks(term, moved, schedule):
+    assert networks_moved_by(term, schedule) == moved
+
+
+@pytest.mark.parametrize("schedule", ["alternate", "sequential"])
+def test_it_overfits_16_samples_to_under_5_mm(schedule):
+    scale_bone_mm = 30.0
+    t = trainer(
+        batch_size=16,
+        joint_width=256,
+        disc_width=64,
+        schedule=schedule,
+        learning_rate=2e-3,
+        total_steps=400,
+        weight_kl=1e-5,
+        weight_align=1e-3,
+        weight_translate=1e-2,
+    )
+    data = hands(16)
+    epe_mm = epe(t, data, scale_bone_mm)
+    assert epe_mm > 20  # not solved before it starts
+    source = batches(t, data)
+    for _ in range(400):
+        t.train_step(next(source))
+    assert epe(t, data, scale_bone_mm) < 5
+
+
+def epe(of, data, scale_bone_mm):
+    error = np.linalg.norm(of.model(data["x"]).numpy() - data["y"], axis=-1)
+    return scale_bone_mm * error.mean()
+
+
+def test_two_replicas_do_what_one_does(monkeypatch):
+    # Latent samples differ between replicas by design; at the means all must agree.
+    monkeypatch.setattr(training.Trainer, "_seed", lambda self: None)
+    data = hands(8)
+    ends = []
+    for devices in (["/cpu:0"], ["/cpu:0", "/cpu:1"]):
+        t = trainer(devices)
+        source = batches(t, data)
+        for _ in range(3):
+            terms = t.train_step(next(source))
+        ends.append((weights(t), {n: float(v) for n, v in terms.items()}))
+    (one, terms_one), (two, terms_two) = ends
+    assert terms_one == pytest.approx(terms_two, rel=1e-4)
+    for name in one:
+        for a, b in zip(one[name], two[name]):
+            np.testing.assert_allclose(a, b, atol=2e-5, err_msg=name)
+
+
+def test_replicas_draw_different_samples_and_runs_repeat():
+    t = trainer(("/cpu:0", "/cpu:1"))
+
+    @tf.function
+    def seeds():
+        return t.strategy.experimental_local_results(t.strategy.run(t._seed))
+
+    first, second = (s.numpy().tolist() for s in seeds())
+    assert first != second
+    assert [first, second] == [s.numpy().tolist() for s in seeds()]
+    t.step.assign_add(1)
+    assert first not in [s.numpy().tolist() for s in seeds()]
+
+
+def test_learning_rates_fall_along_a_cosine():
+    t = trainer(total_steps=10, learning_rate=1e-3, disc_learning_rate=1e-4)
+    source = batches(t, hands(8))
+    for step in range(3):
+        t.train_step(next(source))
+        expected = 0.5 * (1 + np.cos(np.pi * step / 10))
+        rates = {p: float(o.learning_rate) for p, o in t.optimizers.items()}
+        assert rates["vae"] == pytest.approx(1e-3 * expected, rel=1e-5)
+        assert rates["adversaries"] == rates["translator"] == pytest.approx(1e-4 * expected)
+
+
+def test_a_batch_must_divide_over_the_devices():
+    with pytest.raises(Exception, match="--batch_size=9"):
+        trainer(("/cpu:0", "/cpu:1"), batch_size=9)
