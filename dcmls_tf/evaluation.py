@@ -1,6 +1,7 @@
 """The protocol: a predictor on a split → errors in mm, a report and its figures.
 
-All errors are root-relative, in mm, in the camera's frame. Predictions come in units of the
+All errors are root-relative, in mm, in the camera's frame; the root, where it is joint 0, is
+one of the 21 joints that count, as in the compared papers. Predictions come in units of the
 scale bone and are brought back to mm in one of two ways:
 
 - `scale=gt`: times the length of the sample's true scale bone, as the papers compared with
@@ -29,6 +30,8 @@ from dcmls_tf import geometry, hand, metrics, visualization
 from dcmls_tf.errors import UserError
 
 STATISTICS_FILE = "training_statistics.json"
+# What the renderer leaves in its folder; named here, as importing it would need its ray caster.
+RENDERER_FILE = "render_settings.json"
 PACKAGES = ("dcmls-tf", "tensorflow", "keras", "tensorflow-probability", "numpy")
 PROTOCOL = {
     "epe_mm": "mean error of visible joints, per joint first, then over joints",
@@ -187,6 +190,7 @@ def report(predictions, mean_scale_mm, visible_only=True, root="palm"):
         "visible_joints": int(visible.sum()),
         **scores(predictions.errors_mm(), visible, names),
         "scale_mean": {
+            "samples": len(predictions),
             "mean_scale_mm": float(mean_scale_mm),
             **scores(predictions.errors_mm(mean_scale_mm), visible, names),
         },
@@ -378,7 +382,8 @@ def _facts(config, split, run):
 
 def source_of(config):
     """Where the data came from: "rendered" for this project's own, else the dataset's name."""
-    return config.dataset
+    marked = os.path.isfile(os.path.join(config.raw_dir, RENDERER_FILE))
+    return "rendered" if marked else config.dataset
 
 
 def _versions():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dcmls_tf import evaluation, geometry, hand, metrics
 from dcmls_tf.config import Config
+from dcmls_tf.data.rendering import dataset
 from dcmls_tf.errors import UserError
 
 SAMPLES, SIZE, FOCAL = 20, 64, 280.0
@@ -148,7 +149,7 @@ def test_report_is_complete_and_survives_json(batches, tmp_path):
         assert json.load(file) == result
     assert result["samples"] == SAMPLES
     for part in (result, result["scale_mean"]):
-        assert set(METRICS) <= set(part)
+        assert {"samples", *METRICS} <= set(part)
         for metric in set(METRICS) - {"epe_mm_mean"}:
             assert list(part["per_joint"][metric]) == ["palm", *hand.JOINTS[1:]]
     assert os.listdir(tmp_path) == ["report.json"]
@@ -268,6 +269,13 @@ def test_the_report_says_what_was_evaluated(evaluated):
     assert result["config"]["input_size"] == SIZE
     assert {"python", "numpy", "tensorflow"} <= set(result["versions"])
     assert {"date", "protocol", "visible_joints", "source"} <= set(result)
+
+
+def test_rendered_data_is_called_so(tmp_path):
+    config = Config(dataset="rhd", raw_dir=str(tmp_path))
+    assert evaluation.source_of(config) == "rhd"
+    (tmp_path / dataset.SETTINGS).write_text("{}")
+    assert evaluation.source_of(config) == "rendered"
 
 
 def test_the_table_shows_the_reports_numbers(evaluated):
