@@ -76,7 +76,8 @@ def crop_transform(centre, side, K, size, *, roll=0.0, mirror=False, perspective
         mirror: whether left and right swap, bool `[...]`.
         perspective: turn the camera towards the box; otherwise a similarity of the image.
     """
-    turn = _roll_and_mirror(tf.convert_to_tensor(roll, tf.float32), mirror, side)
+    centre, side, roll = (tf.convert_to_tensor(v, tf.float32) for v in (centre, side, roll))
+    turn = _roll_and_mirror(roll, mirror, side)
     if perspective:
         return _virtual_camera(centre, side, K, size, turn)
     zoom = size / side

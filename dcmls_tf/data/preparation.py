@@ -29,8 +29,8 @@ def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
         raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
     make, raw, contents = _reader(dataset, raw_dir, images, stb_views)
     name = f"{contents}-{'images' if images else 'joints'}-{raw.fingerprint()}"
-    builder = _in_data_dir(make, data_dir, canonical.RawConfig(name=name, raw=raw))
-    if not builder.is_prepared():
+    builder, prepared = _in_data_dir(make, data_dir, canonical.RawConfig(name=name, raw=raw))
+    if not prepared:
         logging.info("preparing %s in %s", raw_dir, builder.data_path)
         # TFDS speaks of downloads on stdout; its progress bar is on stderr.
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -57,8 +57,9 @@ def _in_data_dir(make, data_dir, config):
         os.makedirs(data_dir, exist_ok=True)
     except OSError as error:
         raise UserError(f"--data_dir={data_dir}: cannot be made ({error.strerror})") from None
-    with _errors_only():  # TFDS warns of configurations that are not listed in advance
-        return make(data_dir=data_dir, config=config)
+    with _errors_only():  # TFDS warns of configurations and folders that are new to it
+        builder = make(data_dir=data_dir, config=config)
+        return builder, builder.is_prepared()
 
 
 @contextlib.contextmanager

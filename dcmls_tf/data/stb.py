@@ -5,7 +5,8 @@
 
 Cameras: BB is a Bumblebee2 stereo pair, SK an Intel F200 with depth and colour. BB labels are
 in the left camera's frame; the right camera sits one baseline to its right. SK labels are in
-the *depth* camera's frame, and the colour camera's is R⁻¹ (label − T).
+the *depth* camera's frame, and the colour camera's is R · (label − T), with R by Rodrigues'
+formula from the published rotation vector (its transpose lands 15 px beside the hand).
 
 Native joint 0 is the palm's centre. The wrist is the point that the palm's centre lies midway
 to from the ring finger's MCP. Labels carry no visibility: all joints count as visible.
@@ -89,15 +90,18 @@ class Raw:
         if not any(found.values()):
             raise UserError(
                 f"--raw_dir={self.raw_dir}: no images for --stb_views={views}: none of "
-                f"{', '.join(sum(self._sequences.values(), []))} has a folder here or under "
+                f"{', '.join(self._all_sequences())} has a folder here or under "
                 f"images/; download them from {PAGE} ({LINKS}), or use --modality=2d, which "
                 "needs labels only"
             )
         return found
 
+    def _all_sequences(self):
+        return [s for names in self._sequences.values() for s in names]
+
     def fingerprint(self):
         """Changes when labels or the lists of images do."""
-        sequences = sum(self._sequences.values(), [])
+        sequences = self._all_sequences()
         folders = [self.image_folder(s) for s in sequences] if self.images else []
         return canonical.fingerprint([self.label_path(s) for s in sequences], folders)
 
@@ -177,8 +181,7 @@ def to_view(points_mm, view):
         return points_mm.copy()
     if view == "right":
         return points_mm - [BASELINE_MM, 0, 0]
-    # Row vectors: p @ R is R⁻¹ p.
-    return (points_mm - SK_TRANSLATION_MM) @ rotation_matrix(SK_ROTATION_VECTOR)
+    return (points_mm - SK_TRANSLATION_MM) @ rotation_matrix(SK_ROTATION_VECTOR).T
 
 
 def rotation_matrix(vector):

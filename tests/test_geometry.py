@@ -1,0 +1,223 @@
+"""Crops as cameras, against NumPy written from the definitions."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from raw_trees import random_hand, random_rotation
+
+from dcmls_tf import geometry, hand
+
+K = np.array([[280.0, 0, 160], [0, 285, 150], [0, 0, 1]], np.float32)
+SIZE = 96
+COUNT = 40
+
+
+def _pinhole(xyz, K):
+    return np.stack([K[0, 0] * xyz[..., 0] / xyz[..., 2] + K[0, 2],
+                     K[1, 1] * xyz[..., 1] / xyz[..., 2] + K[1, 2]], -1)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hands():
+    """Hands `[COUNT, 21, 3]` mm all over the image, some partly outside of it."""
+    rng = np.random.default_rng(0)
+    directions = np.c_[rng.uniform(-0.55, 0.55, (COUNT, 2)), np.ones(COUNT)]
+    centres = directions * rng.uniform(300, 700, (COUNT, 1))
+    return np.float32([random_hand(rng) + c for c in centres])
+
+
+@pytest.fixture(scope="module")
+def draws():
+    rng = np.random.default_rng(1)
+    return {
+        "roll": np.float32(rng.uniform(-np.pi, np.pi, COUNT)),
+        "mirror": np.arange(COUNT) % 2 == 0,
+    }
+
+
+def _crop(hands, draws, perspective):
+    box = geometry.joints_box(_pinhole(hands, K), K + np.zeros((COUNT, 1, 1), np.float32), 1.5)
+    Ks = np.broadcast_to(K, (COUNT, 3, 3))
+    return geometry.crop_transform(*box, Ks, SIZE, **draws, perspective=perspective)
+
+
+def test_project_is_the_pinhole_camera(hands):
+    np.testing.assert_allclose(geometry.project(hands, K), _pinhole(hands, K), atol=1e-3)
+
+
+def test_points_behind_the_camera_stay_finite():
+    uv = geometry.project(np.float32([[10, 10, -50], [0, 0, 0]]), K)
+    assert np.isfinite(uv).all()
+
+
+def test_perspective_crop_is_a_camera_that_sees_the_crop(hands, draws):
+    H, A = (m.numpy() for m in _crop(hands, draws, perspective=True))
+    crop_K = H @ K @ np.linalg.inv(A)
+    crop_K /= crop_K[:, 2:, 2:]
+    focal = crop_K[:, 0, 0]
+    expected_K = np.zeros((COUNT, 3, 3))
+    expected_K[:, 0, 0] = expected_K[:, 1, 1] = focal
+    expected_K[:, :, 2] = [SIZE / 2, SIZE / 2, 1]
+    np.testing.assert_allclose(crop_K, expected_K, atol=2e-2)
+    in_crop_frame = np.einsum("bij,bnj->bni", A, hands)
+    seen = focal[:, None, None] * in_crop_frame[..., :2] / in_crop_frame[..., 2:] + SIZE / 2
+    np.testing.assert_allclose(geometry.apply_homography(_pinhole(hands, K), H), seen, atol=1e-3)
+
+
+@pytest.mark.parametrize("perspective", [True, False])
+def test_a_is_orthogonal_and_mirrors_only_when_asked(hands, draws, perspective):
+    _, A = (m.numpy() for m in _crop(hands, draws, perspective))
+    np.testing.assert_allclose(A @ A.transpose(0, 2, 1), np.eye(3) + 0 * A, atol=1e-5)
+    expected = np.where(draws["mirror"], -1, 1)
+    np.testing.assert_allclose(np.linalg.det(A), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("perspective", [True, False])
+def test_joints_fill_the_crop_to_its_margin(hands, perspective):
+    still = {"roll": np.zeros(COUNT, np.float32), "mirror": False}
+    H, _ = _crop(hands, still, perspective)
+    x = geometry.to_unit_square(geometry.apply_homography(_pinhole(hands, K), H), SIZE).numpy()
+    extent = (x.max(1) - x.min(1)).max(-1)
+    if perspective:  # turning towards an oblique hand changes its shape, and so its box
+        assert np.all((extent > 0.45) & (extent < 0.75)) and 0.6 < extent.mean() < 0.7
+    else:
+        np.testing.assert_allclose(extent, 1 / 1.5, rtol=1e-4)
+    np.testing.assert_allclose((x.max(1) + x.min(1)) / 2, 0, atol=0.1 if perspective else 1e-4)
+
+
+def test_affine_crop_is_a_similarity_whose_turn_is_a(hands, draws):
+    H, A = (m.numpy() for m in _crop(hands, draws, perspective=False))
+    np.testing.assert_allclose(H[:, 2], np.tile([0, 0, 1], (COUNT, 1)))
+    zoom = np.sqrt(np.abs(np.linalg.det(H[:, :2, :2])))
+    np.testing.assert_allclose(
+        H[:, :2, :2], zoom[:, None, None] * A[:, :2, :2], rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(A[:, 2], np.tile([0, 0, 1], (COUNT, 1)))
+
+
+def test_mirroring_flips_the_crop_about_its_middle(hands):
+    straight, _ = _crop(hands, {"roll": 0.0, "mirror": False}, True)
+    mirrored, _ = _crop(hands, {"roll": 0.0, "mirror": True}, True)
+    uv = _pinhole(hands, K)
+    a, b = (geometry.apply_homography(uv, H).numpy() for H in (straight, mirrored))
+    np.testing.assert_allclose(b, np.stack([SIZE - a[..., 0], a[..., 1]], -1), atol=1e-2)
+
+
+def test_positive_roll_turns_x_towards_y():
+    H, A = geometry.crop_transform(
+        np.float32([160, 150]), np.float32(90), K, SIZE, roll=np.float32(np.pi / 2)
+    )
+    np.testing.assert_allclose(A @ [[1.0], [0], [0]], [[0], [1], [0]], atol=1e-6)
+    right_of_middle = geometry.apply_homography(np.float32([[180, 150]]), H).numpy()[0]
+    assert right_of_middle[1] > SIZE / 2 + 10
+
+
+def test_look_at_is_the_smallest_rotation():
+    rng = np.random.default_rng(2)
+    directions = np.float32(np.c_[rng.normal(size=(50, 2)), np.abs(rng.normal(size=50)) + 0.1])
+    R = geometry.look_at(directions).numpy()
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        np.einsum("bij,bj->bi", R, unit), np.tile([0, 0, 1], (50, 1)), atol=1e-6
+    )
+    angle = np.arccos(np.clip((np.trace(R, axis1=1, axis2=2) - 1) / 2, -1, 1))
+    np.testing.assert_allclose(angle, np.arccos(unit[:, 2]), atol=2e-3)
+    np.testing.assert_allclose(np.linalg.det(R), 1, atol=1e-5)
+
+
+def test_tilt_is_rodrigues_rotation_in_the_image_plane():
+    R = geometry.tilt(np.float32(np.pi / 2), np.float32(0.3)).numpy()
+    cos, sin = np.cos(0.3), np.sin(0.3)
+    np.testing.assert_allclose(R, [[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], atol=1e-6)
+    R = geometry.tilt(np.float32(0.7), np.float32(1.1)).numpy()
+    axis = [np.cos(0.7), np.sin(0.7), 0]
+    np.testing.assert_allclose(R @ axis, axis, atol=1e-6)
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-6)
+    assert np.trace(R) == pytest.approx(1 + 2 * np.cos(1.1), abs=1e-5)
+
+
+def test_rotating_about_a_pivot_leaves_it(hands):
+    R = np.float32(random_rotation(np.random.default_rng(3)))
+    turned = geometry.rotate_about(hands, R, hands[:, 9]).numpy()
+    np.testing.assert_allclose(turned[:, 9], hands[:, 9], atol=1e-3)
+    expected = (hands - hands[:, 9:10]) @ R.T + hands[:, 9:10]
+    np.testing.assert_allclose(turned, expected, atol=1e-2)
+
+
+def test_normalise_and_back(hands, draws):
+    _, A = _crop(hands, draws, True)
+    scale = geometry.scale_bone_mm(hands).numpy()
+    middle_mcp, middle_pip = hand.INDEX["middle_mcp"], hand.INDEX["middle_pip"]
+    np.testing.assert_allclose(
+        scale, np.linalg.norm(hands[:, middle_mcp] - hands[:, middle_pip], axis=1), rtol=1e-5
+    )
+    root = hands[:, middle_mcp]
+    y = geometry.normalise(hands, root, scale, A).numpy()
+    expected = np.einsum("bij,bnj->bni", A, hands - root[:, None]) / scale[:, None, None]
+    np.testing.assert_allclose(y, expected, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(y[:, middle_pip], axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(geometry.denormalise(y, root, scale, A), hands, atol=1e-2)
+
+
+def test_a_joint_at_an_absurd_angle_does_not_ruin_the_box():
+    uv = np.float32([[100, 100], [150, 120], [1e7, 130]])
+    centre, side = geometry.joints_box(uv, K, 1.5)
+    assert side <= geometry.MAX_SIDE * K[0, 0]
+    H, A = geometry.crop_transform(centre, side, K, SIZE)
+    assert np.isfinite(H).all() and np.isfinite(A).all()
+    _, side = geometry.joints_box(np.full((3, 2), 100, np.float32), K, 1.5)
+    assert side > 1
+
+
+def test_unit_square_and_back():
+    px = np.float32([[0, SIZE], [SIZE / 2, 12]])
+    x = geometry.to_unit_square(px, SIZE)
+    np.testing.assert_allclose(x, [[-0.5, 0.5], [0, 12 / SIZE - 0.5]])
+    np.testing.assert_allclose(geometry.from_unit_square(x, SIZE), px)
+
+
+def _dots(uv, height=240, width=320):
+    v, u = np.mgrid[:height, :width] + 0.5
+    distance = (u - uv[0]) ** 2 + (v - uv[1]) ** 2
+    return np.uint8(255 * np.exp(-distance / (2 * 2.5**2)))[..., None].repeat(3, -1)
+
+
+@pytest.mark.parametrize("perspective", [True, False])
+@pytest.mark.parametrize("side", [40.0, 90.0, 260.0])
+def test_what_is_in_the_image_follows_the_homography(side, perspective):
+    """A blob's centre of mass lands where H takes it, however the crop is turned."""
+    H, _ = geometry.crop_transform(
+        np.float32([190, 90]), np.float32(side), K, SIZE, roll=np.float32(0.6), mirror=True,
+        perspective=perspective,
+    )  # fmt: skip
+    uv = np.float32([184.3, 95.2])
+    crop = geometry.warp_image(_dots(uv), H, SIZE).numpy()[..., 0]
+    v, u = np.mgrid[:SIZE, :SIZE] + 0.5
+    found = [(crop * axis).sum() / crop.sum() for axis in (u, v)]
+    expected = geometry.apply_homography(uv[None], H).numpy()[0]
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_an_upright_crop_of_whole_pixels_copies_them():
+    image = np.random.default_rng(4).integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    H, _ = geometry.crop_transform(np.float32([24, 20]), np.float32(16), K, 16, perspective=False)
+    crop = geometry.warp_image(image, H, 16)
+    np.testing.assert_allclose(crop * 255, image[12:28, 16:32], atol=1e-2)
+
+
+def test_shrinking_averages_and_outside_is_black():
+    checkers = np.uint8(np.indices((64, 64)).sum(0) % 2 * 255)[..., None].repeat(3, -1)
+    H, _ = geometry.crop_transform(np.float32([32, 32]), np.float32(64), K, 16, perspective=False)
+    np.testing.assert_allclose(geometry.warp_image(checkers, H, 16), 0.5, atol=0.02)
+    H, _ = geometry.crop_transform(np.float32([-90, 32]), np.float32(64), K, 16, perspective=False)
+    assert not geometry.warp_image(checkers + 255, H, 16).numpy().any()
+
+
+def test_single_examples_equal_their_batch(hands, draws):
+    H, A = _crop(hands, draws, True)
+    box = geometry.joints_box(_pinhole(hands[3], K), K, 1.5)
+    single = geometry.crop_transform(
+        *box, K, SIZE, roll=draws["roll"][3], mirror=bool(draws["mirror"][3])
+    )
+    tf.debugging.assert_near(single[0], H[3], atol=1e-3)
+    tf.debugging.assert_near(single[1], A[3], atol=1e-5)
