@@ -1,0 +1,161 @@
+"""One frame: a scene rendered to colour, mask and depth.
+
+Every pixel's centre is cast once; where that finds an edge, points inside the pixel are cast and
+shaded in its place.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from dcmls_tf.data.rendering import appearance, lighting, raycast
+from dcmls_tf.data.rendering.backgrounds import sample_background
+from dcmls_tf.data.rendering.body import default_body
+from dcmls_tf.data.rendering.camera import SIZE
+from dcmls_tf.data.rendering.regions import PERSON_CLASS, vertex_normals
+from dcmls_tf.data.rendering.scene import Annotation, faces_with, generator, inside_box, sample_scene
+
+MAX_DEPTH_M = 5.0
+_EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
+_EDGE_CONTRAST = 1.8  # ratio of neighbouring pixels' light that makes an edge
+_SHADOW_PX = 80  # what is further outside the image casts no shadow into it
+_SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """colour: `[320, 320, 3]` uint8 RGB; mask: `[320, 320]` uint8, RHD's classes; depth_m:
+    `[320, 320]` metres along the camera's axis, infinite in the background.
+    """
+
+    colour: np.ndarray
+    mask: np.ndarray
+    depth_m: np.ndarray
+    annotation: Annotation
+
+
+def encode_depth(depth_m):
+    """RHD's depth image `[..., 3]` uint8 RGB: 16 bits in R (high) and G, 65535 for 5 m."""
+    value = np.round(np.clip(depth_m / MAX_DEPTH_M, 0, 1) * 65535).astype(np.uint16)
+    return np.stack([value >> 8, value & 255, 0 * value], -1).astype(np.uint8)
+
+
+def decode_depth(image):
+    """Metres `[...]` from RHD's depth image `[..., 3]`."""
+    high, low = image[..., 0].astype(float), image[..., 1].astype(float)
+    return (256 * high + low) / 65535 * MAX_DEPTH_M
+
+
+def render_frame(seed, split, index, photographs):
+    """The `Frame` that `(seed, split, index)` stands for, before `photographs` (paths)."""
+    return render(sample_scene(seed, split, index), generator(seed, split, index, 1), photographs)
+
+
+def render(scene, rng, photographs):
+    """`Frame` of a scene; `rng` draws colours, light, background and sensor noise."""
+    renderer = _Renderer(scene, rng)
+    rows, columns = renderer.window()
+    pixels = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
+    hits = renderer.cast(pixels)
+    struck = hits.face >= 0
+    shape = (len(rows), len(columns))
+    patch = np.ix_(rows, columns)
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask[patch] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
+    depth = np.full((SIZE, SIZE), np.inf, np.float32)
+    depth[patch] = np.where(struck, hits.distance, np.inf).reshape(shape)
+
+    image = sample_background(rng, photographs).astype(np.float32)
+    radiance = image[pixels[:, 1], pixels[:, 0]]
+    outline = _outline(struck, hits.distance, shape)
+    whole = struck & ~outline
+    radiance[whole] = renderer.shade(hits[whole])
+    inner = _contrasts(radiance, whole.reshape(shape) & (mask[patch] > PERSON_CLASS))
+    edges = np.flatnonzero(outline | inner)
+    radiance[edges] = renderer.supersample(pixels[edges], image)
+    image[pixels[:, 1], pixels[:, 0]] = radiance
+    colour = lighting.develop(rng, image * renderer.light.exposure)
+    return Frame(colour, mask, depth, scene.annotation)
+
+
+class _Renderer:
+    """A scene ready to be cast and shaded."""
+
+    def __init__(self, scene, rng):
+        self.scene, self.rng, self.body = scene, rng, default_body()
+        self.camera = scene.camera
+        self.vertices = scene.posed.vertices
+        nearby = self._faces_nearby()
+        self.faces, self.face_class = self.body.faces[nearby], self.body.face_class[nearby]
+        self.normals = vertex_normals(self.vertices, self.faces).astype(np.float32)
+        self.texture = appearance.texture_of(scene.person)
+        self.look = appearance.sample_look(rng, scene.person)
+        self.light = lighting.sample_lighting(rng, self.camera)
+        self.mesh = raycast.Mesh(self.vertices, self.faces)
+        self.attributes = np.concatenate([self.normals, self.texture.channels], 1)
+
+    def window(self):
+        """Rows and columns of the image that the person may cover."""
+        uv, z = self.camera.project(self.vertices[self.faces[:, 0]])
+        if z.min() < 0.05:
+            return np.arange(SIZE), np.arange(SIZE)
+        low = np.clip(np.floor(uv.min(0)) - 48, 0, SIZE).astype(int)
+        high = np.clip(np.ceil(uv.max(0)) + 48, 0, SIZE).astype(int)
+        return np.arange(low[1], high[1]), np.arange(low[0], high[0])
+
+    def _faces_nearby(self):
+        """Faces in the image, or near enough to it to cast shadows or to reach into it."""
+        uv, z = self.camera.project(self.vertices)
+        low, high = (-_SHADOW_PX,) * 2, (SIZE + _SHADOW_PX,) * 2
+        nearby = inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
+        return faces_with(nearby, self.body.faces)
+
+    def cast(self, pixels):
+        return self.mesh.first_hits(self.camera.position, self.camera.rays(pixels))
+
+    def shade(self, hits):
+        """Linear radiance `[N, 3]` of hits that all have a face."""
+        values = raycast.interpolate(self.attributes, self.faces, hits)
+        points = raycast.interpolate(self.vertices, self.faces, hits)
+        normals = lighting.unit(values[:, :3])
+        surface = appearance.surface(
+            self.look, self.scene.outfit, self.texture, values[:, 3:], self.face_class[hits.face]
+        )
+        to_eye = lighting.unit(self.camera.position.astype(np.float32) - points)
+        bumped = lighting.unit(normals + surface.bump)
+        return lighting.shade(self.rng, self.light, self.mesh, surface, points, bumped, to_eye)
+
+    def supersample(self, pixels, background):
+        """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
+        inside = (pixels[:, None] + _SUBPIXELS).reshape(-1, 2)
+        hits = self.cast(inside)
+        struck = hits.face >= 0
+        radiance = np.repeat(background[pixels[:, 1], pixels[:, 0]], len(_SUBPIXELS), axis=0)
+        if struck.any():
+            radiance[struck] = self.shade(hits[struck])
+        return sum(radiance[k :: len(_SUBPIXELS)] for k in range(len(_SUBPIXELS))) / len(_SUBPIXELS)
+
+
+def _outline(struck, distance, shape):
+    """`[N]` bool: pixels next to one whose depth is another."""
+    depth = np.where(struck, distance, np.float32(1e3)).reshape(shape)
+    return _beside(shape, lambda a, b: np.abs(depth[a] - depth[b]) > _EDGE_DEPTH)
+
+
+def _contrasts(radiance, where):
+    """`[N]` bool: pixels in `where [H, W]` next to one much lighter or darker."""
+    light = np.log(radiance[:, 1].reshape(where.shape) + np.float32(0.01))
+    limit = np.log(_EDGE_CONTRAST)
+    return _beside(
+        where.shape, lambda a, b: (np.abs(light[a] - light[b]) > limit) & where[a] & where[b]
+    )
+
+
+def _beside(shape, differ):
+    """`[N]` bool: pixels that `differ` from one beside, above or below them."""
+    found = np.zeros(shape, bool)
+    for first, second in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
+        across = differ(first, second)
+        found[first] |= across
+        found[second] |= across
+    return found.reshape(-1)
