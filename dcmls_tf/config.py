@@ -103,14 +103,14 @@ class Config:
     weight_d_vae_x: float = option(1.0, "Weight of Eq. 3 for x.", lower=0)
     weight_d_vae_y: float = option(1.0, "Weight of Eq. 3 for y.", lower=0)
     weight_disc_h: float = option(1.0, "Weight of Eq. 4.", lower=0)
-    weight_align: float = option(1.0, "Weight of Eq. 5.", lower=0)
+    weight_align: float = option(1e-3, "Weight of Eq. 5.", lower=0)
     weight_disc_c: float = option(1.0, "Weight of Eq. 6.", lower=0)
-    weight_translate: float = option(1.0, "Weight of Eq. 7.", lower=0)
+    weight_translate: float = option(0.1, "Weight of Eq. 7.", lower=0)
     weight_pose: float = option(1.0, "Weight of Eq. 8.", lower=0)
-    weight_kl: float = option(1.0, "Weight of every KL term inside Eqs. 3 and 8.", lower=0)
+    weight_kl: float = option(1e-5, "Weight of every KL term inside Eqs. 3 and 8.", lower=0)
 
     # Optimisation.
-    learning_rate: float = option(1e-4, "Adam's step size for the VAEs.", lower=0)
+    learning_rate: float = option(5e-4, "Adam's step size for the VAEs.", lower=0)
     disc_learning_rate: float = option(1e-4, "Adam's step size for D_h, D_c and T.", lower=0)
     learning_rate_decay: str = option(
         "cosine", "Schedule of both step sizes over the run.", choices=("constant", "cosine")

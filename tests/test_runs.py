@@ -1,0 +1,138 @@
+"""Runs on real raw trees: the folder they leave, resumption, refusals."""
+
+import csv
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dcmls_tf import addons, config, evaluation, objective, runs
+from dcmls_tf.errors import UserError
+
+
+def options(raw_dir, data_dir, run_dir, **changes):
+    small = {
+        "modality": "2d",
+        "joint_width": 16,
+        "disc_width": 8,
+        "batch_size": 4,
+        "validation_percent": 25,
+        "epochs": 2,
+        "dropout": 0.2,
+        "checkpoint_steps": 1,
+    }
+    places = {"raw_dir": str(raw_dir), "data_dir": data_dir, "run_dir": str(run_dir)}
+    return config.Config(**{**small, **places, **changes})
+
+
+def train(c, stop_at=None):
+    """Trains a config; with `stop_at`, the process "dies" before that step is taken."""
+    run = runs.Run(c, tf.distribute.MirroredStrategy(["/cpu:0"]))
+    if stop_at is not None:
+        step = run.trainer.train_step
+
+        def dying(batch):
+            if int(run.trainer.step) == stop_at:
+                raise Died
+            return step(batch)
+
+        run.trainer.train_step = dying
+    run.train()
+    return run
+
+
+class Died(Exception):
+    """Stands for the end of a process: nothing is saved on the way out."""
+
+
+def weights(run):
+    return [v.numpy() for n in run.trainer.networks.values() for v in addons.tf_variables(n)]
+
+
+@pytest.fixture(scope="module")
+def finished(rhd_tree, data_dir, tmp_path_factory):
+    """One uninterrupted run on the RHD tree: 2 epochs of 2 steps."""
+    run_dir = tmp_path_factory.mktemp("runs") / "finished"
+    return train(options(rhd_tree, data_dir, run_dir))
+
+
+def history(run):
+    with open(os.path.join(run.config.run_dir, "history.csv")) as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(finished, tmp_path):
+    c = finished.config.replace(run_dir=str(tmp_path / "resumed"))
+    with pytest.raises(Died):
+        train(c, stop_at=3)
+    resumed = train(c)
+    for a, b in zip(weights(finished), weights(resumed)):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for row, again in zip(history(finished), history(resumed), strict=True):
+        numbers, repeated = ([float(v) for v in r.values()] for r in (row, again))
+        np.testing.assert_allclose(numbers, repeated, rtol=1e-3, atol=1e-4)
+
+
+def test_a_finished_run_is_left_alone(finished):
+    before = os.stat(os.path.join(finished.config.run_dir, "history.csv")).st_mtime_ns
+    again = train(finished.config)
+    assert os.stat(os.path.join(finished.config.run_dir, "history.csv")).st_mtime_ns == before
+    for a, b in zip(weights(finished), weights(again)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_history_has_every_equation_and_validation(finished):
+    rows = history(finished)
+    assert [int(row["epoch"]) for row in rows] == [1, 2]
+    assert set(objective.MOVES) <= set(rows[0])
+    assert all(np.isfinite(float(value)) for row in rows for value in row.values())
+    assert finished.best_epe_mm() == pytest.approx(min(float(r["epe_mm"]) for r in rows), rel=1e-5)
+
+
+def test_tensorboard_has_curves_and_pictures(finished):
+    events = EventAccumulator(os.path.join(finished.config.run_dir, "tensorboard"))
+    tags = events.Reload().Tags()["tensors"]
+    assert {f"epoch/{name}" for name in objective.MOVES} <= set(tags)
+    assert {"validation/epe_mm", "validation/pck"} <= set(tags)
+    assert "examples/input_reconstruction_prediction" in tags
+
+
+def test_the_best_model_loads_with_its_config(finished):
+    model, c, step = runs.load_model(finished.config.run_dir)
+    rows = history(finished)
+    best = min(rows, key=lambda row: float(row["epe_mm"]))
+    assert c == finished.config and step == int(best["step"])
+    predictions = evaluation.collect(runs.compiled(model), finished._validation_batches())
+    epe_mm = evaluation.report(predictions, finished.statistics.mean_scale_mm)["epe_mm"]
+    assert epe_mm == pytest.approx(float(best["epe_mm"]), rel=1e-4)
+
+
+def test_statistics_are_the_training_splits_own(finished):
+    from dcmls_tf.data import pipeline
+
+    split = pipeline.training_split(finished.config)
+    poses, scales = [], []
+    for example in pipeline.canonical_examples(finished.builder, split, images=False):
+        encoded = pipeline.encode(example, finished.config)
+        poses.append(encoded["y"].numpy())
+        xyz = example["xyz_mm"].numpy()
+        scales.append(np.linalg.norm(xyz[9] - xyz[10]))
+    np.testing.assert_allclose(finished.statistics.mean_pose, np.mean(poses, axis=0), atol=1e-5)
+    assert finished.statistics.mean_scale_mm == pytest.approx(np.mean(scales), rel=1e-5)
+
+
+def test_another_experiment_in_the_folder_is_refused(finished):
+    with pytest.raises(UserError, match=r"--run_dir=.*--epochs=2"):
+        runs.Run(finished.config.replace(epochs=3), finished.strategy)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--run_dir: .*config.json"):
+        runs.load_model(str(tmp_path))
+
+
+def test_divergence_stops_with_the_terms_name():
+    with pytest.raises(UserError, match="pose is nan at step 7"):
+        runs._check_finite({"align": 1.0, "pose": float("nan")}, 7)
