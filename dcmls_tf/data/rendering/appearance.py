@@ -99,7 +99,7 @@ def sample_look(rng, person):
         redness=rng.uniform(0.5, 1.5),
         gloss=rng.uniform(0.03, 0.16),
         top=_sample_fabric(rng),
-        trousers=_sample_fabric(rng),
+        trousers=_sample_fabric(rng, TROUSER_PATTERNS),
     )
 
 
@@ -112,13 +112,14 @@ def _colour(rng):
     return linear_from_srgb(value * (1 - saturation + saturation * wheel))
 
 
-def _sample_fabric(rng):
+def _sample_fabric(rng, patterns=None):
     first = _colour(rng)
     second = _colour(rng) if rng.random() < 0.6 else first * rng.uniform(0.35, 1.6)
-    weights = np.array([0.35, 0.12, 0.08, 0.10, 0.15, 0.08, 0.12])
+    weights = PATTERN_WEIGHTS if patterns is None else {p: PATTERN_WEIGHTS[p] for p in patterns}
+    shares = np.array(list(weights.values()))
     return Fabric(
         colours=np.clip(np.stack([first, second]), 0.004, 0.9).astype(np.float32),
-        pattern=list(PATTERNS)[rng.choice(len(PATTERNS), p=weights)],
+        pattern=list(weights)[rng.choice(len(weights), p=shares / shares.sum())],
         period=rng.uniform(0.012, 0.07),
         fold=rng.uniform(0.05, 0.22),
         gloss=rng.uniform(0.15, 0.4) if rng.random() < 0.12 else rng.uniform(0, 0.05),
@@ -157,6 +158,16 @@ PATTERNS = {
     "zip": _zip,
     "panels": _panels,
 }
+PATTERN_WEIGHTS = {
+    "plain": 0.35,
+    "stripes": 0.12,
+    "pinstripes": 0.08,
+    "checks": 0.10,
+    "melange": 0.15,
+    "zip": 0.08,
+    "panels": 0.12,
+}
+TROUSER_PATTERNS = ("plain", "pinstripes", "checks", "melange")
 
 
 class Texture:
@@ -235,7 +246,8 @@ def surface(look, outfit, texture, values, classes):
     albedo[hair], bump[hair] = _hair(look, rest[hair])
     albedo[eye], gloss[eye], shininess[eye] = _eye(look, texture, rest[eye]), 0.6, 80.0
     albedo[cover == Cover.SHOES] = 0.03
-    occlusion = 1 - 0.55 * bare * np.exp(-np.maximum(_beyond_cuff(outfit, limbs), 0) / 0.05)
+    beyond = np.maximum(_beyond_cuff(outfit, limbs), 0)
+    occlusion = 1 - np.float32(0.55) * bare * np.exp(-beyond / 0.05)
     return Surface(
         albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes >= HAND_CLASS[hand.LEFT],
         occlusion,

@@ -1,7 +1,8 @@
 """Pinhole cameras as RHD has them, and where to put one to see a hand.
 
-Frames: world as in `body.py` (metres, y up); camera x right, y down, z forward. A pixel's
-centre has integer coordinates; `uv` is (column, row).
+Frames: world as in `body.py` (metres, y up); camera x right, y down, z forward. `uv` counts px
+to the right and down from the outer corner of the first pixel, whose middle is (0.5, 0.5): so
+do RHD's, where fingers in the masks lie half a pixel up and left of the joints otherwise.
 """
 
 import dataclasses
@@ -37,7 +38,7 @@ class Camera:
         return uv, p[..., 2]
 
     def rays(self, uv):
-        """World directions `[N, 3]` through pixels `uv [N, 2]`, with depth 1 a unit of length."""
+        """World directions `[N, 3]` through points `uv [N, 2]`, as long as their depth is 1."""
         u, v = np.asarray(uv, np.float32).T[:, :, None]
         x, y, z = (self.rotation.T @ np.linalg.inv(self.K)).T.astype(np.float32)
         return u * x + v * y + z
@@ -74,5 +75,7 @@ def sample_camera(rng, target):
     elevation = np.clip(rng.normal(8, 24), -65, 75)
     roll = rng.normal(0, 25 if rng.random() < 0.1 else 6)
     uv = np.clip(rng.normal([168, 168], [30, 26]), 60, 260)
+    if rng.random() < 0.08:
+        uv = rng.uniform(-10, SIZE + 10, 2)  # anywhere, and sometimes cut by the border
     direction = rotation(1, azimuth) @ rotation(0, -elevation) @ _FORWARD
     return look_at(target, direction, np.clip(distance, 0.22, 0.78), roll, uv, K)

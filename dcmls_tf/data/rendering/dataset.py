@@ -25,13 +25,20 @@ from dcmls_tf.data.rendering.scene import sample_scene
 from dcmls_tf.errors import UserError
 
 SETTINGS = "render_settings.json"
-VERSION = 1
+VERSION = 2
 KINDS = ("color", "mask", "depth")
 _RECORD = np.dtype(
     [("index", "<i4"), ("xyz", "<f4", (42, 3)), ("uv_vis", "<f4", (42, 3)), ("K", "<f4", (3, 3))]
 )
 _FIELDS = ("xyz", "uv_vis", "K")
 _FRAMES_A_TASK = 4
+# Sensor noise does not repeat itself, so looking for repetitions in it is time lost.
+_QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_PNG = {
+    "color": [*_QUICK, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY],
+    "mask": _QUICK,
+    "depth": _QUICK,
+}
 _FEWER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -116,7 +123,7 @@ class _Work:
         depth = encode_depth(frame.depth_m)
         images = (frame.colour[:, :, ::-1], frame.mask, depth[:, :, ::-1])
         for kind, image in zip(KINDS, images):
-            encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+            encoded = cv2.imencode(".png", image, _PNG[kind])[1]
             _write(image_path(self.out_dir, self.split, kind, index), encoded.tobytes())
 
     def finished(self, records):

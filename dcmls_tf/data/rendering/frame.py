@@ -13,7 +13,13 @@ from dcmls_tf.data.rendering.backgrounds import sample_background
 from dcmls_tf.data.rendering.body import default_body
 from dcmls_tf.data.rendering.camera import SIZE
 from dcmls_tf.data.rendering.regions import PERSON_CLASS, vertex_normals
-from dcmls_tf.data.rendering.scene import Annotation, faces_with, generator, inside_box, sample_scene
+from dcmls_tf.data.rendering.scene import (
+    Annotation,
+    faces_with,
+    generator,
+    inside_box,
+    sample_scene,
+)
 
 MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
@@ -56,7 +62,7 @@ def render(scene, rng, photographs):
     renderer = _Renderer(scene, rng)
     rows, columns = renderer.window()
     pixels = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
-    hits = renderer.cast(pixels)
+    hits = renderer.cast(pixels + 0.5)
     struck = hits.face >= 0
     shape = (len(rows), len(columns))
     patch = np.ix_(rows, columns)
@@ -74,7 +80,7 @@ def render(scene, rng, photographs):
     edges = np.flatnonzero(outline | inner)
     radiance[edges] = renderer.supersample(pixels[edges], image)
     image[pixels[:, 1], pixels[:, 0]] = radiance
-    colour = lighting.develop(rng, image * renderer.light.exposure)
+    colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
     return Frame(colour, mask, depth, scene.annotation)
 
 
@@ -110,8 +116,8 @@ class _Renderer:
         nearby = inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
         return faces_with(nearby, self.body.faces)
 
-    def cast(self, pixels):
-        return self.mesh.first_hits(self.camera.position, self.camera.rays(pixels))
+    def cast(self, uv):
+        return self.mesh.first_hits(self.camera.position, self.camera.rays(uv))
 
     def shade(self, hits):
         """Linear radiance `[N, 3]` of hits that all have a face."""
@@ -127,7 +133,7 @@ class _Renderer:
 
     def supersample(self, pixels, background):
         """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
-        inside = (pixels[:, None] + _SUBPIXELS).reshape(-1, 2)
+        inside = (pixels[:, None] + 0.5 + _SUBPIXELS).reshape(-1, 2)
         hits = self.cast(inside)
         struck = hits.face >= 0
         radiance = np.repeat(background[pixels[:, 1], pixels[:, 0]], len(_SUBPIXELS), axis=0)

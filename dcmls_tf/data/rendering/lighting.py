@@ -16,7 +16,7 @@ from dcmls_tf.data.rendering.body import rotation
 _SKIN_WRAP = np.array([0.28, 0.14, 0.09], np.float32)
 _SHADOW_LIFT = 0.0015  # metres from the surface at which shadow rays start
 _AO_REACH = 0.05
-_AO_RAYS = 7
+_AO_RAYS = 6
 _TABLE = 1 << 14
 
 
@@ -47,7 +47,9 @@ def sample_lighting(rng, camera):
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
     sky = (1 - share) * np.array([1 - warmth, 1.0, 1 + warmth]) * rng.uniform(0.8, 1.4)
     ground = sky * rng.uniform(0.25, 0.8) * np.array([1.05, 1.0, 0.92])
-    exposure = np.exp(rng.normal(0.0, 0.35)) * (rng.uniform(0.15, 0.5) if rng.random() < 0.2 else 1)
+    exposure = np.exp(rng.normal(-0.1, 0.35)) * (
+        rng.uniform(0.12, 0.5) if rng.random() < 0.25 else 1
+    )
     colours = (c.astype(np.float32) for c in (direction, 1.6 * share * tint, sky, ground))
     return Lighting(*colours, rng.uniform(0.003, 0.012), exposure)
 
@@ -63,7 +65,7 @@ def shade(rng, light, mesh, surface, points, normals, to_eye):
     wrap = surface.is_skin[:, None] * _SKIN_WRAP
     diffuse = np.clip((cosine[:, None] + wrap) / (1 + wrap), 0, 1)
     # Inside the wrapped band there is no direct light to block, so shadows end softly.
-    diffuse = diffuse * np.where(lit, 1.0, 0.0)[:, None]
+    diffuse = diffuse * lit[:, None]
     up = 0.5 + 0.5 * normals[:, 1:2]
     openness = (_openness(mesh, points, normals, surface.is_hand) * surface.occlusion)[:, None]
     # Light that the hand itself throws into its hollows.

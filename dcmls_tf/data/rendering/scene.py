@@ -140,30 +140,38 @@ def cast_hands(vertices, camera, uv, z):
     mesh = raycast.Mesh(vertices, body.faces[faces])
     for left, top, right, bottom in boxes:
         pixels = np.mgrid[top : bottom + 1, left : right + 1]
-        hits = mesh.first_hits(camera.position, camera.rays(pixels[::-1].reshape(2, -1).T))
+        middles = pixels[::-1].reshape(2, -1).T + 0.5
+        hits = mesh.first_hits(camera.position, camera.rays(middles))
         found = np.where(hits.face >= 0, body.face_class[faces[hits.face]], 0)
         mask[top : bottom + 1, left : right + 1] = found.reshape(pixels.shape[1:])
     return mask
 
 
 def _box(camera, uv, z):
-    """`(left, top, right, bottom)` px, inclusive, around a hand; `None` outside the image."""
+    """Columns and rows `(left, top, right, bottom)` around a hand; `None` outside the image."""
     if z.min() <= 0.05:
         return None
     pad = 6 + _SKIN_DEPTH * camera.K[0, 0] / z.min()
     low = np.floor(np.clip(uv.min(0) - pad, 0, SIZE - 1)).astype(int)
-    high = np.ceil(np.clip(uv.max(0) + pad, 0, SIZE - 1)).astype(int)
+    high = np.floor(np.clip(uv.max(0) + pad, 0, SIZE - 1)).astype(int)
     return (*low, *high) if (high > low).all() else None
 
 
 def _faces_over(boxes, vertices, camera, faces):
-    """Indices of faces in front of the camera with a corner in or near a box."""
+    """Indices of faces turned to the camera with a corner in or near a box."""
     uv, z = camera.project(vertices)
     near = np.zeros(len(vertices), bool)
     for left, top, right, bottom in boxes:
         low, high = (left - _FACE_PX, top - _FACE_PX), (right + _FACE_PX, bottom + _FACE_PX)
         near |= inside_box(uv, low, high)
-    return faces_with(near & (z > _NEAR), faces)
+    chosen = faces_with(near & (z > _NEAR), faces)
+    return chosen[_facing(vertices[faces[chosen]], camera.position)]
+
+
+def _facing(corners, position):
+    """`[N]` bool: whether triangles `corners [N, 3, 3]` turn their outside to a position."""
+    a, b, c = (corners[:, k] - position.astype(np.float32) for k in range(3))
+    return np.einsum("nc,nc->n", a, np.cross(b, c)) < 0
 
 
 def inside_box(uv, low, high):
@@ -178,7 +186,7 @@ def faces_with(chosen, faces):
 
 
 def _in_image(uv):
-    return ((uv >= 0) & (uv <= SIZE - 1)).all(-1)
+    return ((uv >= 0) & (uv < SIZE)).all(-1)
 
 
 def _near_own_pixels(uv, z, own, reach=2):
@@ -189,7 +197,7 @@ def _near_own_pixels(uv, z, own, reach=2):
     """
     visible = np.zeros(len(uv), bool)
     for j in np.flatnonzero(_in_image(uv) & (z > 0)):
-        column, row = np.round(uv[j]).astype(int)
+        column, row = uv[j].astype(int)
         rows, columns = (slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
         visible[j] = own[rows, columns].any()
     return visible

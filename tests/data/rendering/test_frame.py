@@ -81,7 +81,7 @@ def test_visible_joints_lie_on_their_hand_in_mask_and_depth(scenes, frames):
         uv_vis, z = s.annotation.uv_vis[rows], s.annotation.xyz[rows, 2]
         for (u, v, visible), depth in zip(uv_vis, z):
             if visible:
-                column, row = round(float(u)), round(float(v))
+                column, row = int(u), int(v)
                 own = own_pixels(f.mask, s.side)
                 near = np.s_[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
                 assert own[near].any()

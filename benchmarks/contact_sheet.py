@@ -1,0 +1,53 @@
+"""Contact sheets of a data set in RHD's layout: whole frames with skeletons, and bare hands.
+
+    python benchmarks/contact_sheet.py --raw_dir=rendered --split=evaluation --out=sheet
+
+writes `sheet_frames.png`, with the labelled hand's joints drawn in, and `sheet_hands.png`,
+square crops around that hand enlarged to 320 px.
+"""
+
+import cv2
+import numpy as np
+from absl import app, flags
+
+from dcmls_tf import visualization
+from dcmls_tf.data import rhd
+
+flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout.", required=True)
+flags.DEFINE_string("split", "evaluation", "training or evaluation.")
+flags.DEFINE_string("out", "sheet", "What the two files' names start with.")
+flags.DEFINE_integer("first", 0, "First frame.", lower_bound=0)
+flags.DEFINE_integer("frames", 48, "Number of frames.", lower_bound=1)
+flags.DEFINE_integer("columns", 8, "Frames in a row.", lower_bound=1)
+flags.DEFINE_float("margin", 1.7, "Crop's side in units of the hand's box.", lower_bound=1)
+FLAGS = flags.FLAGS
+SIZE = 320
+
+
+def hand_crop(image, uv):
+    """The square around joints `uv [21, 2]`, `[320, 320, 3]`."""
+    low, high = uv.min(0), uv.max(0)
+    scale = SIZE / (FLAGS.margin * (high - low).max())
+    shift = SIZE / 2 - scale * (low + high) / 2
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    return cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC)
+
+
+def main(argv):
+    del argv
+    frames, hands = [], []
+    for index, example in enumerate(rhd.Raw(FLAGS.raw_dir, images=True).examples(FLAGS.split)):
+        if index >= FLAGS.first + FLAGS.frames:
+            break
+        if index >= FLAGS.first:
+            image = cv2.imdecode(np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR)
+            image = np.ascontiguousarray(image[:, :, ::-1])
+            frames.append(visualization.draw_skeleton(image, example["uv"], example["visible"]))
+            hands.append(hand_crop(image, example["uv"]))
+    for name, images in (("frames", frames), ("hands", hands)):
+        sheet = visualization.contact_sheet(images, FLAGS.columns)
+        cv2.imwrite(f"{FLAGS.out}_{name}.png", sheet[:, :, ::-1])
+
+
+if __name__ == "__main__":
+    app.run(main)
