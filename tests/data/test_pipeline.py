@@ -1,0 +1,271 @@
+"""From prepared data to batches, against NumPy and against the raw files."""
+
+import itertools
+
+import numpy as np
+import pytest
+import raw_trees
+import tensorflow as tf
+
+from dcmls_tf import geometry, hand
+from dcmls_tf.config import Config
+from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.errors import UserError
+
+RGB = {"input_size": 64, "reconstruction_size": 32, "batch_size": 3, "validation_percent": 20}
+
+
+@pytest.fixture(scope="module")
+def rhd(rhd_tree, data_dir):
+    return preparation.prepare("rhd", str(rhd_tree), data_dir, True)
+
+
+@pytest.fixture(scope="module")
+def stb(stb_tree, data_dir):
+    return preparation.prepare("stb", str(stb_tree), data_dir, False)
+
+
+@pytest.fixture(scope="module")
+def examples(rhd):
+    return list(pipeline.canonical_examples(rhd, "training"))
+
+
+def _noise(seed, count=None):
+    shape = (len(pipeline.NOISE),) if count is None else (count, len(pipeline.NOISE))
+    return np.float32(np.random.default_rng(seed).uniform(-1, 1, shape))
+
+
+def _take(dataset, count):
+    return list(itertools.islice(dataset.as_numpy_iterator(), count))
+
+
+def _assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+@pytest.mark.parametrize("perspective", [True, False])
+@pytest.mark.parametrize("side", ["mirror", "input"])
+@pytest.mark.parametrize("root", ["palm", "wrist", "middle_mcp"])
+def test_encoding_keeps_what_it_was_given(examples, root, side, perspective):
+    config = Config(
+        modality="2d", root=root, side=side, perspective_crop=perspective, input_size=64
+    )
+    for seed, example in enumerate(examples[:4]):
+        out = {k: v.numpy() for k, v in pipeline.encode(example, config, _noise(seed)).items()}
+        xyz_mm, uv = example["xyz_mm"].numpy().copy(), example["uv"].numpy().copy()
+        if root == "palm":
+            xyz_mm[0], uv[0] = example["palm_mm"], example["palm_uv"]
+        root_mm = xyz_mm[{"palm": 0, "wrist": 0, "middle_mcp": 9}[root]]
+        scale = np.linalg.norm(xyz_mm[10] - xyz_mm[9])
+        np.testing.assert_allclose(out["y"], (xyz_mm - root_mm) @ out["A"].T / scale, atol=1e-4)
+        in_crop = np.c_[uv, np.ones(21)] @ out["H"].T
+        np.testing.assert_allclose(out["x"], in_crop[:, :2] / in_crop[:, 2:] / 64 - 0.5, atol=1e-4)
+        np.testing.assert_allclose(out["root_mm"], root_mm, rtol=1e-5)
+        np.testing.assert_allclose(out["scale_mm"], scale, rtol=1e-5)
+        np.testing.assert_array_equal(out["xyz_mm"], xyz_mm)
+        mirrored = side == "mirror" and example["side"] == hand.LEFT
+        assert np.linalg.det(out["A"]) == pytest.approx(-1 if mirrored else 1, abs=1e-4)
+        back = geometry.denormalise(out["y"], out["root_mm"], out["scale_mm"], out["A"])
+        np.testing.assert_allclose(raw_trees.project(back.numpy(), out["K"]), uv, atol=0.05)
+
+
+def test_the_image_shows_the_joints_where_x_says(examples):
+    """Colours of the joints' discs are found at the augmented, mirrored joints."""
+    config = Config(**RGB, root="wrist", augment_hue=0).replace(input_size=160)
+    hits = []
+    for seed, example in enumerate(examples):
+        out = pipeline.encode(example, config, _noise(seed))
+        crop = 255 * (out["x"].numpy() + 0.5)
+        uv = geometry.apply_homography(out["uv"], out["H"]).numpy()
+        for joint in hand.TIPS:
+            u, v = uv[joint].astype(int)
+            colour = crop[min(v, 159), min(u, 159)]
+            hits.append(np.abs(colour - hand.joint_colour(joint)).max() < 40)
+    assert np.mean(hits) > 0.85  # discs of later joints may lie over a tip
+
+
+def test_left_hands_become_right_ones(examples):
+    """With the palm towards one, thumb and little finger swap sides between hands."""
+    config = Config(modality="2d", root="wrist", augment_rotation=0)
+    chirality = {}
+    for name in ("mirror", "none"):
+        y = [pipeline.encode(e, config.replace(side=name))["y"].numpy() for e in examples]
+        # The side of the palm's plane (wrist, index, little MCP) to which the thumb's base lies
+        # and fingers curl has the same sign for all hands of one side.
+        chirality[name] = [
+            np.sign(np.dot(np.cross(p[5] - p[0], p[17] - p[0]), p[8] + p[12] + p[16] - 3 * p[9]))
+            for p in y
+        ]
+    sides = np.array([e["side"].numpy() for e in examples])
+    assert len(set(chirality["mirror"])) == 1
+    np.testing.assert_array_equal(
+        np.array(chirality["none"]) == chirality["mirror"], sides == hand.RIGHT
+    )
+
+
+def test_images_have_their_range_and_target(examples):
+    config = Config(**RGB)
+    out = pipeline.encode(examples[0], config, _noise(0))
+    x, target = out["x"].numpy(), out["x_target"].numpy()
+    assert x.shape == (64, 64, 3) and target.shape == (32, 32, 3)
+    assert x.min() >= -0.5 and x.max() <= 0.5 and x.std() > 0.05
+    blocks = x.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(target, blocks, atol=1e-5)
+
+
+def test_colours_change_with_hue_only_when_asked(examples):
+    noise = np.zeros(len(pipeline.NOISE), np.float32)
+    plain = pipeline.encode(examples[0], Config(**RGB))["x"]
+    noise[[pipeline.NOISE.index(n) for n in ("hue", "contrast", "brightness")]] = 1
+    changed = pipeline.encode(examples[0], Config(**RGB), noise)["x"]
+    unchanged = pipeline.encode(examples[0], Config(**RGB, augment_hue=0), noise)["x"]
+    np.testing.assert_allclose(unchanged, plain, atol=1e-5)
+    assert np.abs(changed - plain).mean() > 0.02
+
+
+def test_another_view_is_the_same_hand_projected_anew(stb):
+    config = Config(modality="2d", augment_view=40, root="middle_mcp")
+    batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
+    noise = _noise(5, 16)
+    out = {k: v.numpy() for k, v in pipeline.encode(batch, config, noise).items()}
+    before, after = batch["xyz_mm"].numpy(), out["xyz_mm"]
+    np.testing.assert_allclose(after[:, 9], before[:, 9], atol=1e-2)
+    moved = np.linalg.norm(after - before, axis=-1).max(1)
+    assert np.all(moved > np.abs(noise[:, -1]) * 10)
+
+    def lengths(xyz):
+        return np.linalg.norm(xyz[:, 1:] - xyz[:, hand.PARENTS[1:]], axis=-1)
+
+    np.testing.assert_allclose(lengths(after), lengths(before), rtol=1e-3)
+    for i in range(16):
+        np.testing.assert_allclose(
+            raw_trees.project(after[i], out["K"][i]), out["uv"][i], atol=0.02
+        )
+        in_crop_frame = after[i] @ out["A"][i].T
+        crop_K = out["H"][i] @ out["K"][i] @ out["A"][i].T
+        seen = raw_trees.project(in_crop_frame, crop_K)
+        np.testing.assert_allclose(out["x"][i], seen / 256 - 0.5, atol=1e-4)
+
+
+def test_a_batch_is_its_examples(stb):
+    config = Config(modality="2d", augment_view=20)
+    batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
+    noise = _noise(6, 16)
+    together = pipeline.encode(batch, config, noise)
+    for i in (0, 7):
+        alone = pipeline.encode({k: v[i] for k, v in batch.items()}, config, noise[i])
+        for key in ("x", "y", "H", "A"):
+            np.testing.assert_allclose(together[key][i], alone[key], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("modality", ["rgb", "2d"])
+def test_training_continues_at_any_step_with_the_same_batches(rhd, stb, modality):
+    builder = rhd if modality == "rgb" else stb
+    config = Config(**RGB, modality=modality)
+    steps = pipeline.steps_per_epoch(builder, config)
+    assert steps == (10 if modality == "rgb" else 13) // 3
+    whole = _take(pipeline.training_batches(builder, config), 2 * steps + 2)
+    for start in (1, steps - 1, steps, 2 * steps + 1):
+        resumed = pipeline.training_batches(builder, config, start_step=start)
+        for a, b in zip(whole[start:], resumed.as_numpy_iterator()):
+            _assert_same(a, b)
+
+
+def test_epochs_are_different_orders_of_all_examples(stb):
+    config = Config(**RGB, modality="2d")
+    steps = pipeline.steps_per_epoch(stb, config)
+    batches = _take(pipeline.training_batches(stb, config), 2 * steps)
+    first, second = (
+        np.concatenate([b["id"] for b in part]) for part in (batches[:steps], batches[steps:])
+    )
+    training = [e["id"].numpy() for e in pipeline.canonical_examples(stb, "training[:80%]")]
+    assert len(set(first)) == len(first) and set(first) <= set(training)
+    assert list(first) != list(second) and list(first) != training[: len(first)]
+    other = _take(pipeline.training_batches(stb, config.replace(seed=1)), steps)
+    assert list(np.concatenate([b["id"] for b in other])) != list(first)
+    again = {i: x.tobytes() for b in batches[steps:] for i, x in zip(b["id"], b["x"])}
+    assert all(
+        again.get(i) != x.tobytes() for b in batches[:steps] for i, x in zip(b["id"], b["x"])
+    )
+
+
+def test_hosts_and_replicas_share_each_batch(stb):
+    config = Config(**{**RGB, "batch_size": 8}, modality="2d")
+    whole = _take(pipeline.training_batches(stb, config, start_step=1), 3)
+    parts = [
+        _take(
+            pipeline.training_batches(
+                stb, config, start_step=1, shard_count=2, shard_index=i, per_replica_batch=2
+            ),
+            6,
+        )
+        for i in range(2)
+    ]
+    for step, batch in enumerate(whole):
+        pieces = [piece for host in parts for piece in host[2 * step : 2 * step + 2]]
+        assert all(len(p["x"]) == 2 for p in pieces)
+        np.testing.assert_array_equal(np.concatenate([p["id"] for p in pieces]), batch["id"])
+        for key in ("x", "y", "H"):
+            joined = np.concatenate([p[key] for p in pieces])
+            np.testing.assert_allclose(joined, batch[key], rtol=1e-4, atol=1e-5)
+
+
+def test_evaluation_is_ordered_complete_and_still(rhd, rhd_tree):
+    config = Config(**RGB)
+    batches = _take(pipeline.evaluation_batches(rhd, config, "evaluation", 4), 99)
+    assert [len(b["x"]) for b in batches] == [4, 2]
+    ids = np.concatenate([b["id"] for b in batches])
+    assert list(ids) == [f"rhd/evaluation/{i:05d}".encode() for i in range(6)]
+    path = rhd_tree / "evaluation" / "color" / "00005.png"
+    assert batches[1]["image"][1] == path.read_bytes()
+    again = _take(pipeline.evaluation_batches(rhd, config, "evaluation", 4), 99)
+    _assert_same(batches[0], again[0])
+
+
+def test_training_and_validation_part_the_training_data(stb):
+    config = Config(**RGB, modality="2d")
+    names = [
+        [e["id"].numpy() for e in pipeline.canonical_examples(stb, split)]
+        for split in (pipeline.training_split(config), pipeline.validation_split(config))
+    ]
+    everything = [e["id"].numpy() for e in pipeline.canonical_examples(stb, "training")]
+    assert names[0] + names[1] == everything and len(names[1]) == 3
+
+
+def test_errors_name_the_flag(stb):
+    with pytest.raises(UserError, match="--batch_size=64"):
+        pipeline.steps_per_epoch(stb, Config(modality="2d"))
+    with pytest.raises(UserError, match="--batch_size"):
+        pipeline.training_batches(stb, Config(**RGB, modality="2d"), shard_count=2)
+    config = Config(modality="2d", validation_percent=1)
+    with pytest.raises(UserError, match="--validation_percent"):
+        pipeline.evaluation_batches(stb, config, pipeline.validation_split(config), 4)
+    with pytest.raises(UserError, match="--raw_dir"):
+        pipeline.evaluation_batches(stb, config, "test", 4)
+
+
+def test_2d_needs_no_images_but_takes_a_set_that_has_them(rhd):
+    config = Config(**RGB, modality="2d")
+    (batch,) = _take(pipeline.training_batches(rhd, config), 1)
+    assert batch["x"].shape == (3, 21, 2) and "image" not in batch
+
+
+def test_many_shards_are_read_in_order(rhd_tree, tmp_path, monkeypatch):
+    """Record offsets hold when TFDS splits a data set over files."""
+    from tensorflow_datasets.core.utils import shard_utils
+
+    monkeypatch.setattr(shard_utils.ShardConfig, "get_number_shards", lambda *a, **k: 5)
+    builder = preparation.prepare("rhd", str(rhd_tree), str(tmp_path), True)
+    assert len(list(builder.data_path.glob("*training.tfrecord*"))) == 5
+    config = Config(**{**RGB, "batch_size": 5}, augment_hue=0)
+    batches = _take(pipeline.training_batches(builder, config), 2)
+    ids = sorted(np.concatenate([b["id"] for b in batches]))
+    assert ids == [f"rhd/training/{i:05d}".encode() for i in range(10)]
+    in_order = [e["id"].numpy() for e in pipeline.canonical_examples(builder, "training")]
+    assert in_order == sorted(in_order) and len(in_order) == 12
+    for batch in batches:
+        for i, K in zip(batch["id"], batch["K"]):
+            assert tf.io.gfile.exists(str(rhd_tree / "training/color" / f"{i[-5:].decode()}.png"))
+            np.testing.assert_array_equal(K, raw_trees.RHD_K)
