@@ -60,6 +60,7 @@ class RawConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Stores a raw folder's canonical examples in the order in which the reader gives them."""
 
+    # Part of the prepared folder's path: raise it when a reader's examples change.
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self):
