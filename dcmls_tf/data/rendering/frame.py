@@ -6,13 +6,14 @@ shaded in its place.
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from dcmls_tf.data.rendering import appearance, lighting, raycast
 from dcmls_tf.data.rendering.backgrounds import sample_background
 from dcmls_tf.data.rendering.body import default_body
 from dcmls_tf.data.rendering.camera import SIZE
-from dcmls_tf.data.rendering.regions import PERSON_CLASS, vertex_normals
+from dcmls_tf.data.rendering.regions import PERSON_CLASS
 from dcmls_tf.data.rendering.scene import (
     Annotation,
     faces_with,
@@ -25,6 +26,7 @@ MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
 _EDGE_CONTRAST = 1.8  # ratio of neighbouring pixels' light that makes an edge
 _SHADOW_PX = 80  # what is further outside the image casts no shadow into it
+_COARSE_PX = 4
 _SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
 
 
@@ -62,9 +64,9 @@ def render(scene, rng, photographs):
     renderer = _Renderer(scene, rng)
     rows, columns = renderer.window()
     pixels = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
-    hits = renderer.cast(pixels + 0.5)
-    struck = hits.face >= 0
     shape = (len(rows), len(columns))
+    hits = renderer.cast_near_person(pixels, shape)
+    struck = hits.face >= 0
     patch = np.ix_(rows, columns)
     mask = np.zeros((SIZE, SIZE), np.uint8)
     mask[patch] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
@@ -91,12 +93,10 @@ class _Renderer:
         self.scene, self.rng, self.body = scene, rng, default_body()
         self.camera = scene.camera
         self.vertices = scene.posed.vertices
-        nearby = self._faces_nearby()
-        self.faces, self.face_class = self.body.faces[nearby], self.body.face_class[nearby]
-        self.normals = vertex_normals(self.vertices, self.faces).astype(np.float32)
+        self.light = lighting.sample_lighting(rng, self.camera)
+        self.faces, self.face_class, self.normals = self._faces_that_matter()
         self.texture = appearance.texture_of(scene.person)
         self.look = appearance.sample_look(rng, scene.person)
-        self.light = lighting.sample_lighting(rng, self.camera)
         self.mesh = raycast.Mesh(self.vertices, self.faces)
         self.attributes = np.concatenate([self.normals, self.texture.channels], 1)
 
@@ -109,12 +109,34 @@ class _Renderer:
         high = np.clip(np.ceil(uv.max(0)) + 48, 0, SIZE).astype(int)
         return np.arange(low[1], high[1]), np.arange(low[0], high[0])
 
-    def _faces_nearby(self):
-        """Faces in the image, or near enough to it to cast shadows or to reach into it."""
+    def _faces_that_matter(self):
+        """Faces `[F, 3]`, their classes and the vertices' normals, of all that bears on the image.
+
+        That is what is in it or near it, and is turned to the camera or to the lamp: what is
+        turned to neither is always behind such a face for eye and lamp alike.
+        """
         uv, z = self.camera.project(self.vertices)
         low, high = (-_SHADOW_PX,) * 2, (SIZE + _SHADOW_PX,) * 2
         nearby = inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
-        return faces_with(nearby, self.body.faces)
+        rows = faces_with(nearby, self.body.faces)
+        faces = self.body.faces[rows]
+        corners = self.vertices[faces]
+        outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        to_eye = self.camera.position.astype(np.float32) - corners[:, 0]
+        seen = (np.einsum("fc,fc->f", outward, to_eye) > 0) | (outward @ self.light.direction > 0)
+        normals = lighting.unit(_gathered(outward, faces, len(self.vertices)))
+        return faces[seen], self.body.face_class[rows][seen], normals
+
+    def cast_near_person(self, pixels, shape):
+        """Hits of the middles of `pixels [H * W, 2]`, cast only around where a coarse grid hits."""
+        coarse = np.zeros(shape, np.uint8)
+        sparse = np.s_[::_COARSE_PX, ::_COARSE_PX]
+        grid = pixels.reshape(*shape, 2)[sparse]
+        found = self.cast(grid.reshape(-1, 2) + 0.5).face >= 0
+        coarse[sparse] = found.reshape(grid.shape[:2])
+        reach = 4 * _COARSE_PX + 1
+        near = np.flatnonzero(cv2.dilate(coarse, np.ones((reach, reach), np.uint8)))
+        return self.cast(pixels[near] + 0.5).spread(near, len(pixels))
 
     def cast(self, uv):
         return self.mesh.first_hits(self.camera.position, self.camera.rays(uv))
@@ -140,6 +162,13 @@ class _Renderer:
         if struck.any():
             radiance[struck] = self.shade(hits[struck])
         return sum(radiance[k :: len(_SUBPIXELS)] for k in range(len(_SUBPIXELS))) / len(_SUBPIXELS)
+
+
+def _gathered(values, faces, count):
+    """Sums `[count, 3]` over each vertex's faces of `values [F, 3]`, float32."""
+    at = faces.ravel()
+    sums = [np.bincount(at, np.repeat(values[:, c], 3), count) for c in range(3)]
+    return np.stack(sums, 1).astype(np.float32)
 
 
 def _outline(struck, distance, shape):

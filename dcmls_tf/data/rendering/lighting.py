@@ -16,7 +16,7 @@ from dcmls_tf.data.rendering.body import rotation
 _SKIN_WRAP = np.array([0.28, 0.14, 0.09], np.float32)
 _SHADOW_LIFT = 0.0015  # metres from the surface at which shadow rays start
 _AO_REACH = 0.05
-_AO_RAYS = 6
+_AO_RAYS = 5
 _TABLE = 1 << 14
 
 
@@ -47,9 +47,9 @@ def sample_lighting(rng, camera):
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
     sky = (1 - share) * np.array([1 - warmth, 1.0, 1 + warmth]) * rng.uniform(0.8, 1.4)
     ground = sky * rng.uniform(0.25, 0.8) * np.array([1.05, 1.0, 0.92])
-    exposure = np.exp(rng.normal(-0.1, 0.35)) * (
-        rng.uniform(0.12, 0.5) if rng.random() < 0.25 else 1
-    )
+    exposure = np.exp(rng.normal(-0.1, 0.35))
+    if rng.random() < 0.25:
+        exposure *= rng.uniform(0.12, 0.5)  # dusk, night, shade
     colours = (c.astype(np.float32) for c in (direction, 1.6 * share * tint, sky, ground))
     return Lighting(*colours, rng.uniform(0.003, 0.012), exposure)
 
@@ -106,10 +106,22 @@ def develop(rng, radiance):
     image = cv2.GaussianBlur(radiance.astype(np.float32), (0, 0), rng.uniform(0.35, 0.75))
     if rng.random() < 0.12:
         image = cv2.filter2D(image, -1, _motion_kernel(rng))
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    noise = _noise(rng, image.shape)
     shot, read = rng.uniform(0.0, 0.014), rng.uniform(0.0, 0.003)
     image = image + noise * np.sqrt(shot**2 * np.clip(image, 0, None) + read**2)
     return np.round(255 * srgb_from_linear(image)).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=1)
+def _noise_plate():
+    return np.random.default_rng(1948).standard_normal((1024, 1024, 3), np.float32)
+
+
+def _noise(rng, shape):
+    """White noise of a shape: a random window of one plate, since drawing it anew is slow."""
+    plate = _noise_plate()
+    top, left = rng.integers(plate.shape[0] - shape[0]), rng.integers(plate.shape[1] - shape[1])
+    return plate[top : top + shape[0], left : left + shape[1]]
 
 
 def _motion_kernel(rng):

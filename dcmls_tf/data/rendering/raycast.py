@@ -25,6 +25,17 @@ class Hits:
     def __getitem__(self, rows):
         return Hits(self.face[rows], self.weights[rows], self.distance[rows])
 
+    def spread(self, rows, count):
+        """`count` hits: these in `rows`, misses elsewhere."""
+        spread = Hits(
+            np.full(count, -1, self.face.dtype),
+            np.zeros((count, 3), self.weights.dtype),
+            np.full(count, np.inf, self.distance.dtype),
+        )
+        spread.face[rows], spread.weights[rows] = self.face, self.weights
+        spread.distance[rows] = self.distance
+        return spread
+
 
 class Mesh:
     """A triangle mesh ready to be hit. vertices: `[V, 3]`; faces: `[F, 3]`.

@@ -14,7 +14,7 @@ from dcmls_tf.data.rendering import dataset, frame
 from dcmls_tf.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[3]
-COUNTS = {"training": 5, "evaluation": 2}
+COUNTS = {"training": 4, "evaluation": 2}
 
 
 def render(folder, counts=COUNTS, **options):
@@ -40,7 +40,7 @@ def load(folder, split):
 
 def test_layout_is_rhds(rendered):
     annotations = load(rendered, "training")
-    assert list(annotations) == [0, 1, 2, 3, 4]
+    assert list(annotations) == [0, 1, 2, 3]
     shapes = {name: (value.shape, value.dtype.name) for name, value in annotations[0].items()}
     assert shapes == {
         "xyz": ((42, 3), "float32"),
@@ -89,7 +89,7 @@ def test_finished_set_is_left_alone(rendered, monkeypatch):
     [
         ({"seed": 4}, "seed=3, not 4"),
         ({"annotations_only": True}, "annotations_only=False, not True"),
-        ({"counts": {"training": 2}}, "--training=2: .* already holds frame 4"),
+        ({"counts": {"training": 2}}, "--training=2: .* already holds frame 3"),
     ],
 )
 def test_other_settings_in_the_same_folder(rendered, options, message):
@@ -118,7 +118,7 @@ def test_script_says_what_is_wrong_with_a_flag(tmp_path):
 
 
 def test_killed_run_goes_on(rendered, tmp_path):
-    flags = ("--training=5", "--evaluation=2", "--workers=1")
+    flags = ("--training=4", "--evaluation=2", "--workers=1")
     run = start(tmp_path, *flags)
     color = tmp_path / "training" / "color"
     deadline = time.time() + 60
