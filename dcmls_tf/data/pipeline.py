@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dcmls_tf import geometry, hand
-from dcmls_tf.data import canonical
+from dcmls_tf.data import canonical, windows
 from dcmls_tf.data.records import Records
 from dcmls_tf.errors import UserError
 
@@ -176,13 +176,19 @@ def seen_from_elsewhere(example, config, draw):
 
 
 def _image(example, H, config, draw):
-    image = tf.io.decode_png(example[canonical.IMAGE], channels=3)
-    crop = geometry.warp_image(image, H, config.input_size)
+    crop = geometry.warp_image(*_pixels(example, H), config.input_size)
     if draw["hue"] is not _STILL["hue"] and config.augment_hue:
         crop = recolour(crop, config, draw)
     size = config.reconstruction_size
     target = crop if size == config.input_size else tf.image.resize(crop, [size, size], "area")
     return {"x": crop - 0.5, "x_target": tf.ensure_shape(target, [size, size, 3]) - 0.5}
+
+
+def _pixels(example, H):
+    """The decoded image, or the window that stands for it, and the `H` that goes with it."""
+    if "window" in example:
+        return example["window"], windows.homography(H, example["window_box"])
+    return tf.io.decode_png(example[canonical.IMAGE], channels=3), H
 
 
 def recolour(image, config, draw):
@@ -259,10 +265,13 @@ def _augmented(batches, builder, config, batch_size):
         return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
     records = Records(builder, split)
     decoders = _decoders(builder)
+    kept = windows.Windows()
 
     def read(number, noise):
         example = builder.info.features.deserialize_example(records.read(number), decoders=decoders)
-        return encode(_plain(example, images=True), config, noise)
+        box = windows.reach(example, config)
+        window = kept.read(number, example[canonical.IMAGE], box)
+        return encode({**example, "window": window, "window_box": box}, config, noise)
 
     examples = batches.unbatch().map(read, num_parallel_calls=tf.data.AUTOTUNE)
     return examples.batch(batch_size, drop_remainder=True)

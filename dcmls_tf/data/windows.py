@@ -1,0 +1,70 @@
+"""The part of each image that its crops can show, decoded once and kept in memory.
+
+Decoding a PNG costs several times what cropping it does, and an epoch needs the surroundings
+of the hand alone. A window is cut at whole pixels and never resampled, so a crop from it
+equals the crop from the image.
+"""
+
+import math
+
+import tensorflow as tf
+
+from dcmls_tf import geometry
+
+MEMORY_BYTES = 4 << 30
+# A virtual camera that looks far off the axis sees a stretched square.
+STRETCH = 1.25
+
+
+class Windows:
+    """Windows by example number, filled as they are asked for, up to `memory_bytes`.
+
+    TensorFlow ops only: a Python function would hang the interpreter when it exits during
+    prefetching.
+    """
+
+    def __init__(self, memory_bytes=MEMORY_BYTES):
+        self._kept = tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "")
+        self._memory_bytes = memory_bytes
+
+    def read(self, number, image, box):
+        """Pixels uint8 `[h, w, 3]` of an encoded image `[]` within `box`, int32 `[4]`.
+
+        `number` tells examples apart; the same number must come with the same box.
+        """
+        key = tf.cast(number, tf.int64)
+        found = self._kept.lookup(key)
+        serialized = tf.cond(found != "", lambda: found, lambda: self._cut(key, image, box))
+        return tf.ensure_shape(tf.io.parse_tensor(serialized, tf.uint8), [None, None, 3])
+
+    def _cut(self, key, image, box):
+        left, top, right, bottom = tf.unstack(box)
+        window = tf.io.decode_png(image, channels=3)[top:bottom, left:right]
+        serialized = tf.io.serialize_tensor(window)
+        size = tf.cast(tf.strings.length(serialized), tf.int64)
+        if_room = self._kept.size() * size < self._memory_bytes
+        tf.cond(if_room, lambda: self._keep(key, serialized), lambda: True)
+        return serialized
+
+    def _keep(self, key, serialized):
+        self._kept.insert(key, serialized)
+        return True
+
+
+def reach(example, config):
+    """What any crop of `training_batches` can show: `left, top, right, bottom` px, int32 `[4]`.
+
+    It may go beyond the image's far sides, where slices end by themselves.
+    """
+    centre, side = geometry.joints_box(example["uv"], example["K"], config.crop_margin)
+    diagonal = math.sqrt(0.5) * (1 + config.augment_scale) + config.augment_shift
+    radius = STRETCH * diagonal * side + 2
+    near = tf.maximum(tf.floor(centre - radius), 0.0)
+    far = tf.maximum(tf.math.ceil(centre + radius), near + 1)
+    return tf.cast(tf.concat([near, far], -1), tf.int32)
+
+
+def homography(H, box):
+    """`H` for px counted from the window's corner instead of the image's, `[3, 3]`."""
+    left, top = (tf.cast(box[i], tf.float32) for i in range(2))
+    return H @ tf.reshape(tf.stack([1.0, 0.0, left, 0.0, 1.0, top, 0.0, 0.0, 1.0]), [3, 3])
