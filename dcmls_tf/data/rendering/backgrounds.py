@@ -83,7 +83,7 @@ def _read(path):
         raise _unreadable(path)
     shrink = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
     image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return image[:, :, ::-1]
+    return np.ascontiguousarray(image[:, :, ::-1])
 
 
 def sample_background(rng, paths):
@@ -102,17 +102,18 @@ def _crop(rng, image):
     side = int(min(height, width) * rng.uniform(0.45, 1.0))
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
     square = image[top : top + side, left : left + side]
-    square = square[:, :: rng.choice([-1, 1])]
     method = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
-    return cv2.resize(square, (SIZE, SIZE), interpolation=method)
+    square = cv2.resize(square, (SIZE, SIZE), interpolation=method)
+    return square[:, :: rng.choice([-1, 1])]
 
 
 def _recolour(rng, image):
     """Random contrast, saturation and colour balance of an sRGB image in 0..1."""
-    grey = image @ np.full((3, 1), 1 / 3, np.float32)
     saturation, contrast = rng.uniform(0.5, 1.25), rng.uniform(0.75, 1.1)
-    image = saturation * contrast * image + ((1 - saturation) * contrast * grey)
-    return (image + np.float32(0.5 * (1 - contrast))) * rng.normal(1, 0.06, 3).astype(np.float32)
+    mix = contrast * (saturation * np.eye(3) + (1 - saturation) / 3)
+    shift = np.full((3, 1), 0.5 * (1 - contrast))
+    balance = rng.normal(1, 0.06, (3, 1))
+    return cv2.transform(image, balance * np.concatenate([mix, shift], 1))
 
 
 def _procedural(rng):

@@ -197,6 +197,11 @@ def _render_frames(work, missing, count, workers, progress):
                 journal.write(data)
                 journal.flush()
                 bar.update(len(data) // _RECORD.itemsize)
+        except concurrent.futures.process.BrokenProcessPool:
+            raise UserError(
+                f"--workers={workers}: a worker was killed, perhaps for want of memory; the same "
+                "command goes on from here, with fewer workers if need be"
+            ) from None
         except BaseException:
             executor.shutdown(wait=True, cancel_futures=True)
             raise

@@ -62,26 +62,25 @@ def render_frame(seed, split, index, photographs):
 def render(scene, rng, photographs):
     """`Frame` of a scene; `rng` draws colours, light, background and sensor noise."""
     renderer = _Renderer(scene, rng)
-    rows, columns = renderer.window()
-    pixels = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
-    shape = (len(rows), len(columns))
+    window = renderer.window()
+    pixels = np.mgrid[window][::-1].reshape(2, -1).T
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    shape = mask[window].shape
     hits = renderer.cast_near_person(pixels, shape)
     struck = hits.face >= 0
-    patch = np.ix_(rows, columns)
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    mask[patch] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
+    mask[window] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
     depth = np.full((SIZE, SIZE), np.inf, np.float32)
-    depth[patch] = np.where(struck, hits.distance, np.inf).reshape(shape)
+    depth[window] = np.where(struck, hits.distance, np.inf).reshape(shape)
 
-    image = sample_background(rng, photographs).astype(np.float32)
-    radiance = image[pixels[:, 1], pixels[:, 0]]
+    image = sample_background(rng, photographs)
+    radiance = image[window].copy().reshape(-1, 3)
     outline = _outline(struck, hits.distance, shape)
     whole = struck & ~outline
     radiance[whole] = renderer.shade(hits[whole])
-    inner = _contrasts(radiance, whole.reshape(shape) & (mask[patch] > PERSON_CLASS))
+    inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > PERSON_CLASS))
     edges = np.flatnonzero(outline | inner)
     radiance[edges] = renderer.supersample(pixels[edges], image)
-    image[pixels[:, 1], pixels[:, 0]] = radiance
+    image[window] = radiance.reshape(*shape, 3)
     colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
     return Frame(colour, mask, depth, scene.annotation)
 
@@ -101,13 +100,13 @@ class _Renderer:
         self.attributes = np.concatenate([self.normals, self.texture.channels], 1)
 
     def window(self):
-        """Rows and columns of the image that the person may cover."""
+        """Slices of the rows and columns that the person may cover."""
         uv, z = self.camera.project(self.vertices[self.faces[:, 0]])
         if z.min() < 0.05:
-            return np.arange(SIZE), np.arange(SIZE)
+            return np.s_[0:SIZE, 0:SIZE]
         low = np.clip(np.floor(uv.min(0)) - 48, 0, SIZE).astype(int)
         high = np.clip(np.ceil(uv.max(0)) + 48, 0, SIZE).astype(int)
-        return np.arange(low[1], high[1]), np.arange(low[0], high[0])
+        return np.s_[low[1] : high[1], low[0] : high[0]]
 
     def _faces_that_matter(self):
         """Faces `[F, 3]`, their classes and the vertices' normals, of all that bears on the image.
