@@ -30,7 +30,12 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "render": ["embreex>=4.4,<5", "scikit-image>=0.24", "trimesh>=4.4"],
+        "render": [
+            "embreex>=4.4,<5",
+            "opencv-python-headless>=4.10",
+            "scikit-image>=0.24",
+            "trimesh>=4.4",
+        ],
         "bake": ["anny==0.6.2", "torch>=2.4", "trimesh>=4.4"],
         "dev": ["pytest>=8", "ruff>=0.8"],
     },

@@ -202,5 +202,6 @@ def _check_combinations(c):
         )
     if c.augment_view and c.modality != "2d":
         raise UserError(
-            f"--augment_view={c.augment_view}: an image cannot be seen from elsewhere; use --modality=2d"
+            f"--augment_view={c.augment_view}: an image cannot be seen from elsewhere; "
+            "use --modality=2d"
         )

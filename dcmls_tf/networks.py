@@ -28,9 +28,7 @@ class BatchNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight(
-            shape=shape, initializer=self.gamma_initializer, name="gamma"
-        )
+        self.gamma = self.add_weight(shape=shape, initializer=self.gamma_initializer, name="gamma")
         self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
         self.moving_mean = self._moving(shape, "zeros", "moving_mean")
         self.moving_variance = self._moving(shape, "ones", "moving_variance")
@@ -46,14 +44,14 @@ class BatchNormalization(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         """`[B, H, W, C]` → the same shape."""
-        statistics = {} if training else {"mean": self.moving_mean, "variance": self.moving_variance}
+        moving = {"mean": self.moving_mean, "variance": self.moving_variance}
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
             tf.convert_to_tensor(self.gamma),
             tf.convert_to_tensor(self.beta),
             epsilon=self.epsilon,
             is_training=bool(training),
-            **{name: tf.convert_to_tensor(v) for name, v in statistics.items()},
+            **({} if training else {k: tf.convert_to_tensor(v) for k, v in moving.items()}),
         )
         if training:
             self._move(self.moving_mean, mean)
@@ -163,7 +161,7 @@ class JointEncoder(keras.layers.Layer):
 
 
 class ImageDecoder(keras.layers.Layer):
-    """Transposed convolutions + BatchNorm + ReLU: `[B, z]` → `[B, size, size, 3]` in [-0.5, 0.5]."""
+    """Transposed convolutions + BatchNorm + ReLU: `[B, z]` → `[B, size, size, 3]` in ±0.5."""
 
     def __init__(self, size, **kwargs):
         super().__init__(**kwargs)

@@ -19,6 +19,7 @@ BETA_1 = {"vae": 0.9, "translator": 0.5, "adversaries": 0.5}
 # Algorithm 1's sub-steps in order; Eqs. 6 and 7 are two updates of its fourth.
 SEQUENCE = (("d_vae_x", "d_vae_y"), ("disc_h",), ("align",), ("disc_c",), ("translate",), ("pose",))
 
+
 class Trainer:
     """One run: a `DCMLS` under a distribution strategy, and all that changes while it trains.
 

@@ -23,7 +23,9 @@ def test_an_error_names_the_flag_and_its_value(change, flag):
         config.Config(**change)
 
 
-@pytest.mark.parametrize(("gamma_z", "z_h_dim"), [(0.2, 6), (0.4, 12), (0.5, 15), (0.6, 18), (0.8, 24)])
+@pytest.mark.parametrize(
+    ("gamma_z", "z_h_dim"), [(0.2, 6), (0.4, 12), (0.5, 15), (0.6, 18), (0.8, 24)]
+)
 def test_gamma_z_gives_the_sizes_of_table_1(gamma_z, z_h_dim):
     c = config.Config(gamma_z=gamma_z)
     assert (c.z_h_dim, c.z_c_dim) == (z_h_dim, 30 - z_h_dim)

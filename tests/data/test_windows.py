@@ -10,7 +10,8 @@ from dcmls_tf.data import pipeline, preparation, windows
 
 @pytest.fixture(scope="module")
 def setup(rhd_tree, data_dir):
-    c = config.Config(raw_dir=str(rhd_tree), data_dir=data_dir, input_size=32, reconstruction_size=16)
+    sizes = {"input_size": 32, "reconstruction_size": 16}
+    c = config.Config(raw_dir=str(rhd_tree), data_dir=data_dir, **sizes)
     builder = preparation.from_config(c)
     return c, list(pipeline.canonical_examples(builder, "training"))
 
