@@ -43,7 +43,7 @@ def test_saved_and_loaded_is_the_same(tmp_path):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-    with pytest.raises(UserError, match="--run_dir: .*config.json does not exist"):
+    with pytest.raises(UserError, match=r"--run_dir: .*config.json does not exist"):
         config.load(tmp_path)
     (tmp_path / "config.json").write_text('{"dataset": "rhd", "unheard_of": 1}')
     with pytest.raises(UserError, match="unheard_of"):
