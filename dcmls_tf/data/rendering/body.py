@@ -10,6 +10,7 @@ an arm or a leg is written for the left side; the right side is its mirror image
 
 import dataclasses
 import functools
+import math
 import pathlib
 
 import numpy as np
@@ -36,12 +37,14 @@ _CONVERGENCE = {2: 2.0, 3: 8.0, 4: 9.0, 5: 3.0}
 
 def rotation(axis, degrees):
     """Rotation `[3, 3]` about coordinate axis 0, 1 or 2."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    m = np.eye(3)
-    m[i, i] = m[j, j] = c
-    m[i, j], m[j, i] = -s, s
-    return m
+    angle = math.radians(degrees)
+    c, s = math.cos(angle), math.sin(angle)
+    rows = (
+        [[1, 0, 0], [0, c, -s], [0, s, c]],
+        [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+        [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+    )
+    return np.array(rows[axis], float)
 
 
 def rotation_from_vector(vector):

@@ -3,10 +3,14 @@
 `embreex` is called directly: `trimesh`'s own wrapper does not give barycentric coordinates.
 """
 
+import contextlib
 import dataclasses
+import functools
+import os
 
 import numpy as np
 from embreex import rtcore_scene
+from embreex.rtcore import EmbreeDevice
 from embreex.mesh_construction import TriangleMesh
 
 
@@ -47,7 +51,7 @@ class Mesh:
         used = np.zeros(len(vertices), bool)
         used[faces] = True
         vertices, faces = vertices[used], (np.cumsum(used) - 1)[faces]
-        self._scene = rtcore_scene.EmbreeScene()
+        self._scene = rtcore_scene.EmbreeScene(_device())
         self._mesh = TriangleMesh(
             self._scene,
             np.ascontiguousarray(vertices, np.float32),
@@ -65,6 +69,31 @@ class Mesh:
         origins, directions = _rays(origins, directions)
         limits = np.full(len(directions), reach, np.float32)
         return self._scene.run(origins, directions, dists=limits, query="OCCLUDED") >= 0
+
+
+@functools.cache
+def _device():
+    """This process's Embree device, of one thread: meshes here are too small to share out.
+
+    Embree takes a thread for every core that the process may use when the device is made, and
+    they wait by spinning.
+    """
+    with _on_one_core():
+        return EmbreeDevice()
+
+
+@contextlib.contextmanager
+def _on_one_core():
+    """Keeps this thread to one core meanwhile, where the system lets it (Linux does)."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _rays(origins, directions):

@@ -158,14 +158,20 @@ def _box(camera, uv, z):
 
 
 def _faces_over(boxes, vertices, camera, faces):
-    """Indices of faces turned to the camera with a corner in or near a box."""
+    """Indices of faces turned to the camera that may cover part of a box."""
     uv, z = camera.project(vertices)
     near = np.zeros(len(vertices), bool)
     for left, top, right, bottom in boxes:
         low, high = (left - _FACE_PX, top - _FACE_PX), (right + _FACE_PX, bottom + _FACE_PX)
         near |= inside_box(uv, low, high)
     chosen = faces_with(near & (z > _NEAR), faces)
-    return chosen[_facing(vertices[faces[chosen]], camera.position)]
+    chosen = chosen[_facing(vertices[faces[chosen]], camera.position)]
+    corners = [uv[faces[chosen, k]] for k in range(3)]
+    low, high = functools.reduce(np.minimum, corners), functools.reduce(np.maximum, corners)
+    over = np.zeros(len(chosen), bool)
+    for left, top, right, bottom in boxes:
+        over |= ((high >= (left, top)) & (low <= (right + 1, bottom + 1))).all(1)
+    return chosen[over]
 
 
 def _facing(corners, position):
