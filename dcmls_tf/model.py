@@ -38,14 +38,10 @@ class DCMLS(keras.Model):
         self._build_bridges(config)
 
     def _build_x(self, c):
-        params = 2 * (c.z_h_dim + c.z_c_dim)
+        self.encoder_x = x_encoder(c, outputs=2 * (c.z_h_dim + c.z_c_dim))
         if c.modality == "rgb":
-            self.encoder_x = networks.ResNet18(params, name="encoder_x")
             self.decoder_x = networks.ImageDecoder(c.reconstruction_size, name="decoder_x")
         else:
-            self.encoder_x = networks.JointEncoder(
-                params, c.joint_width, c.dropout, name="encoder_x"
-            )
             self.decoder_x = networks.joint_decoder(
                 KEYPOINT_AXES, c.joint_width, c.dropout, "decoder_x"
             )
@@ -124,6 +120,13 @@ class DCMLS(keras.Model):
         if self.disc_c is not None:
             self.disc_c(q_c_y.mean())
         self.built = True
+
+
+def x_encoder(config, outputs):
+    """The network that reads x and gives `[B, outputs]`; shared with direct regression."""
+    if config.modality == "rgb":
+        return networks.ResNet18(outputs, name="encoder_x")
+    return networks.JointEncoder(outputs, config.joint_width, config.dropout, name="encoder_x")
 
 
 def predict_pose(model, batch):
