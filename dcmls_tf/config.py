@@ -80,8 +80,9 @@ class Config:
     # Model (Sec. 3, Sec. 4.2).
     latent: str = option(
         "full",
-        "What is split off as context: in both modalities, in x only, or nothing (ULS).",
-        choices=("full", "rgb_context", "unified"),
+        "What is split off as context: in both modalities, in x only, or nothing (ULS); "
+        "`none` has no latent code at all: direct regression.",
+        choices=("full", "rgb_context", "unified", "none"),
     )
     z_dim: int = option(30, "Size of a latent code z_h + z_c (Sec. 4.2).", lower=2)
     gamma_z: float = option(0.5, "Part of the code that is z_h (Table 1).", lower=0.01, upper=0.99)
@@ -97,8 +98,9 @@ class Config:
     # Objective.
     schedule: str = option(
         "alternate",
-        "One discriminator update then one of all else, or Algorithm 1's sub-steps.",
-        choices=("alternate", "sequential"),
+        "One discriminator update then one of all else; Algorithm 1's sub-steps; or, for "
+        "`unified`, one update a pair of modalities in turn, as ULS does.",
+        choices=("alternate", "sequential", "pairs"),
     )
     weight_d_vae_x: float = option(1.0, "Weight of Eq. 3 for x.", lower=0)
     weight_d_vae_y: float = option(1.0, "Weight of Eq. 3 for y.", lower=0)
@@ -196,10 +198,12 @@ def _check_range(field, value):
 def _check_combinations(c):
     if c.reconstruction_size & (c.reconstruction_size - 1):
         raise UserError(f"--reconstruction_size={c.reconstruction_size}: must be a power of two")
-    if c.latent != "unified" and not 0 < c.z_h_dim < c.z_dim:
+    if c.latent in ("full", "rgb_context") and not 0 < c.z_h_dim < c.z_dim:
         raise UserError(
             f"--gamma_z={c.gamma_z}: leaves no room for z_h or z_c in --z_dim={c.z_dim}"
         )
+    if c.schedule == "pairs" and c.latent != "unified":
+        raise UserError(f"--schedule=pairs: is for --latent=unified, not {c.latent}")
     if c.augment_view and c.modality != "2d":
         raise UserError(
             f"--augment_view={c.augment_view}: an image cannot be seen from elsewhere; "

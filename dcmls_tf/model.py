@@ -108,13 +108,11 @@ class DCMLS(keras.Model):
 
     def build(self, input_shape=None):
         """Creates every network's variables, on an example of zeros; shapes are the config's."""
-        c = self.config
-        size = [c.input_size, c.input_size, 3] if c.modality == "rgb" else [hand.NUM_JOINTS, 2]
-        side = tf.zeros([1, 1]) if c.side == "input" else None
-        q_h, q_c = self.encode_x(tf.zeros([1, *size]), side)
+        x, side = zeros_x(self.config)
+        q_h, q_c = self.encode_x(x, side)
         _, q_c_y = self.encode_y(tf.zeros([1, hand.NUM_JOINTS, POSE_AXES]))
         self.decode_x(q_h.mean(), q_c.mean())
-        self.call(tf.zeros([1, *size]), side)
+        self.call(x, side)
         if self.disc_h is not None:
             self.disc_h(q_h.mean())
         if self.disc_c is not None:
@@ -127,6 +125,13 @@ def x_encoder(config, outputs):
     if config.modality == "rgb":
         return networks.ResNet18(outputs, name="encoder_x")
     return networks.JointEncoder(outputs, config.joint_width, config.dropout, name="encoder_x")
+
+
+def zeros_x(config):
+    """A batch of one x of zeros, and its side: what `encoder_x` takes."""
+    c = config
+    size = [c.input_size, c.input_size, 3] if c.modality == "rgb" else [hand.NUM_JOINTS, 2]
+    return tf.zeros([1, *size]), tf.zeros([1, 1]) if c.side == "input" else None
 
 
 def predict_pose(model, batch):

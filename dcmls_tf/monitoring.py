@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from dcmls_tf import metrics, objective, visualization
+from dcmls_tf.model import predict_pose
 
 HISTORY_FILE = "history.csv"
 PAGE_EXAMPLES = 8
@@ -58,10 +59,11 @@ class Monitor:
     def examples(self, step, model, batch):
         """Input, reconstruction and prediction of a few examples as a picture."""
         batch = {key: value[:PAGE_EXAMPLES] for key, value in batch.items()}
-        codes = objective.encode(model, batch, seed=None, training=False)
-        x_rec = model.decode_x(codes.z_h_x, codes.z_c_x)
-        context = model.context_for_y(codes.z_c_x, model.translate(codes.z_c_x))
-        y_pred = model.decode_y(codes.z_h_x, context)
+        y_pred = predict_pose(model, batch)
+        x_rec = None
+        if model.config.latent != "none":
+            codes = objective.encode(model, batch, seed=None, training=False)
+            x_rec = model.decode_x(codes.z_h_x, codes.z_c_x)
         page = visualization.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
         self._image("examples/input_reconstruction_prediction", page, step)
 

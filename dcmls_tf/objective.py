@@ -60,7 +60,9 @@ def all_terms(model, batch, seed, training=True):
 
 
 def term_names(model):
-    """The equations of this variant, in the paper's order."""
+    """The equations of this variant, in the paper's order; direct regression has Eq. 8's error."""
+    if model.config.latent == "none":
+        return ("pose",)
     needed = {
         "disc_h": model.disc_h,
         "align": model.disc_h,
@@ -96,6 +98,13 @@ def player_terms(model, batch, codes, seed, training=True):
     return found
 
 
+def regression_terms(model, batch, seed):
+    """The one term of `variants.DirectRegression`: the mean squared error of the pose, `[B]`."""
+    side = side_input(model.config, batch)
+    y_pred = model(batch["x"], side, training=True, seed=_fold(seed, ENCODING_X))
+    return {"pose": losses.mean_squared_error(batch["y"], y_pred)}
+
+
 def _reconstructions(model, batch, codes, seed, training):
     x_rec = model.decode_x(codes.z_h_x, codes.z_c_x, training, _fold(seed, 0))
     y_rec = model.decode_y(codes.z_h_y, codes.z_c_y, training, _fold(seed, 1))
@@ -122,9 +131,10 @@ def _pose(model, batch, codes, seed, training):
 
 
 def weighted_sum(terms, config):
-    """Σ weight · global mean over `terms`, name → `[B]`; a scalar."""
+    """Σ weight · global mean over `terms`, name → `[B]`; a scalar, 0 without terms."""
     weights = {name: getattr(config, f"weight_{name}") for name in terms}
-    return tf.add_n([weights[name] * losses.global_mean(terms[name]) for name in terms])
+    means = [weights[name] * losses.global_mean(terms[name]) for name in terms]
+    return sum(means, tf.constant(0.0))
 
 
 def _fold(seed, data):

@@ -14,10 +14,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from dcmls_tf import config as config_lib
-from dcmls_tf import distribution, evaluation, training
+from dcmls_tf import distribution, evaluation, training, variants
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
-from dcmls_tf.model import DCMLS, predict_pose
+from dcmls_tf.model import predict_pose
 from dcmls_tf.monitoring import Monitor
 
 LOG_STEPS = 50
@@ -196,8 +196,7 @@ def load_model(run_dir):
     newest = tf.train.latest_checkpoint(os.path.join(run_dir, "best"))
     if newest is None:
         raise UserError(f"--run_dir: {run_dir} has no finished epoch yet; train it first")
-    model = DCMLS(config)
-    model.build()
+    model = variants.from_config(config)
     _networks(model).restore(newest).expect_partial()
     return model, config, int(newest.rsplit("-", 1)[-1])
 

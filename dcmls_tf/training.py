@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dcmls_tf import addons, losses, objective
+from dcmls_tf import addons, losses, objective, variants
 from dcmls_tf.errors import UserError
-from dcmls_tf.model import DCMLS
 
 # Who optimises what: each player has an Adam of its own (betas after ULS and UNIT).
 PLAYERS = {
@@ -16,8 +15,14 @@ PLAYERS = {
 }
 BETA_1 = {"vae": 0.9, "translator": 0.5, "adversaries": 0.5}
 
-# Algorithm 1's sub-steps in order; Eqs. 6 and 7 are two updates of its fourth.
-SEQUENCE = (("d_vae_x", "d_vae_y"), ("disc_h",), ("align",), ("disc_c",), ("translate",), ("pose",))
+SEQUENCES = {
+    # Algorithm 1's sub-steps in order; Eqs. 6 and 7 are two updates of its fourth.
+    "sequential": (
+        ("d_vae_x", "d_vae_y"), ("disc_h",), ("align",), ("disc_c",), ("translate",), ("pose",)
+    ),
+    # ULS (Spurr et al. 2018) takes pairs of modalities in turn: x → x, y → y, x → y.
+    "pairs": (("d_vae_x",), ("d_vae_y",), ("pose",)),
+}  # fmt: skip
 
 
 class Trainer:
@@ -40,8 +45,7 @@ class Trainer:
         self.total_steps = total_steps
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
         with strategy.scope():
-            self.model = DCMLS(config)
-            self.model.build()
+            self.model = variants.from_config(config)
             self.networks = self.model.networks()
             self.optimizers = self._optimizers()
         self.term_names = objective.term_names(self.model)
@@ -89,7 +93,10 @@ class Trainer:
         return initial * 0.5 * (1 + tf.cos(np.pi * tf.minimum(progress, 1.0)))
 
     def _replica_step(self, batch):
-        step = {"alternate": self._alternate, "sequential": self._sequential}[self.config.schedule]
+        if self.config.latent == "none":
+            step = self._regress
+        else:
+            step = self._alternate if self.config.schedule == "alternate" else self._in_sequence
         terms = step(batch, self._seed())
         return {name: losses.global_mean(value) for name, value in terms.items()}
 
@@ -107,7 +114,8 @@ class Trainer:
         with tf.GradientTape() as adversary_tape:
             judged = objective.adversary_terms(self.model, codes, seed)
             loss = objective.weighted_sum(judged, self.config)
-        self._update(adversary_tape, loss, judged)
+        if judged:
+            self._update(adversary_tape, loss, judged)
 
         with tape:
             terms = objective.player_terms(self.model, batch, codes, seed)
@@ -115,10 +123,10 @@ class Trainer:
         self._update(tape, loss, terms)
         return {**judged, **terms}
 
-    def _sequential(self, batch, seed):
-        """Algorithm 1 to the letter: each sub-step sees what the one before it has changed."""
+    def _in_sequence(self, batch, seed):
+        """Sub-steps, as Algorithm 1 has them: each sees what the one before it has changed."""
         logged = {}
-        for i, names in enumerate(SEQUENCE):
+        for i, names in enumerate(SEQUENCES[self.config.schedule]):
             names = [name for name in names if name in self.term_names]
             if not names:
                 continue
@@ -131,12 +139,20 @@ class Trainer:
             logged.update(terms)
         return logged
 
+    def _regress(self, batch, seed):
+        """One update of direct regression."""
+        with tf.GradientTape() as tape:
+            terms = objective.regression_terms(self.model, batch, seed)
+            loss = objective.weighted_sum(terms, self.config)
+        self._update(tape, loss, terms)
+        return terms
+
     def _update(self, tape, loss, names):
         moved = {network for name in names for network in objective.MOVES[name]}
         variables = {
             player: self._variables([n for n in members if n in moved])
             for player, members in PLAYERS.items()
-            if moved & set(members)
+            if moved & set(members) & set(self.networks)
         }
         gradients = tape.gradient(loss, variables)
         for player, of_player in variables.items():

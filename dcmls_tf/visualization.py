@@ -155,21 +155,23 @@ def reconstruction_page(x, x_rec, y, y_pred, size=160, columns=2):
 
     Args:
       x, x_rec: images `[B, H, W, 3]` in [-0.5, 0.5], of any two sizes; or joints
-        `[B, 21, 2]`, where the reconstruction is drawn over the input in grey.
+        `[B, 21, 2]`, where the reconstruction is drawn over the input in grey. Without
+        reconstructions (`x_rec=None`) they are left out.
       y, y_pred: poses `[B, 21, 3]` in the crop's frame, truth in grey.
       size: side of one picture in px.
       columns: examples beside each other; each takes four pictures.
 
     Returns uint8 `[.., .., 3]`.
     """
-    arrays = [np.asarray(a, float) for a in (x, x_rec, y, y_pred)]
+    x, y, y_pred = (np.asarray(a, float) for a in (x, y, y_pred))
+    rebuilt = [None] * len(x) if x_rec is None else np.asarray(x_rec, float)
     strips = [
         contact_sheet(
-            _source_pair(source, rebuilt, size)
+            _source_pictures(source, source_rec, size)
             + [draw_pose_3d(pred, truth, view=view, size=size) for view in ("front", "side")],
             columns=4,
         )
-        for source, rebuilt, truth, pred in zip(*arrays)
+        for source, source_rec, truth, pred in zip(x, rebuilt, y, y_pred)
     ]
     return contact_sheet(strips, columns, padding=2)
 
@@ -231,12 +233,13 @@ def _paper(size, centre, scale, grid):
     return np.array(picture)
 
 
-def _source_pair(source, rebuilt, size):
+def _source_pictures(source, rebuilt, size):
+    given = [source] if rebuilt is None else [source, rebuilt]
     if source.ndim == 3:
-        return [_resized(as_uint8(image), size) for image in (source, rebuilt)]
-    x, x_rec = (np.pad(joints, [(0, 0), (0, 1)]) for joints in (source, rebuilt))
-    fit = {"extent": pose_extent(x, x_rec), "size": size}
-    return [draw_pose_3d(x, **fit), draw_pose_3d(x_rec, x, **fit)]
+        return [_resized(as_uint8(image), size) for image in given]
+    flat = [np.pad(joints, [(0, 0), (0, 1)]) for joints in given]
+    fit = {"extent": pose_extent(*flat), "size": size}
+    return [draw_pose_3d(flat[0], **fit)] + [draw_pose_3d(j, flat[0], **fit) for j in flat[1:]]
 
 
 def _resized(image, size):

@@ -86,6 +86,38 @@ def test_each_equation_moves_exactly_its_networks(shared, term, moved, schedule)
     assert networks_moved_by(shared, term, schedule) == moved
 
 
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"latent": "unified"},
+        {"latent": "unified", "schedule": "pairs"},
+        {"latent": "rgb_context"},
+        {"latent": "rgb_context", "schedule": "sequential"},
+        {"use_disc_h": False},
+        {"use_disc_c": False},
+        {"use_translator": False},
+        {"use_translator": False, "use_disc_h": False, "schedule": "sequential"},
+    ],
+)
+def test_every_variant_moves_all_its_networks(options):
+    t = trainer(**options)
+    before = weights(t)
+    t.train_step(next(batches(t, hands(8))))
+    after = weights(t)
+    for name in before:
+        assert any(np.any(a != b) for a, b in zip(before[name], after[name])), name
+
+
+def test_pairs_are_three_updates_each_of_what_the_one_before_left():
+    t = trainer(latent="unified", schedule="pairs")
+    source = batches(t, hands(8))
+    seen = []
+    t._update = lambda tape, loss, names: seen.append(tuple(names))
+    t._in_sequence(next(source), tf.constant([1, 2]))
+    assert seen == [("d_vae_x",), ("d_vae_y",), ("pose",)]
+
+
 @pytest.mark.parametrize("schedule", ["alternate", "sequential"])
 def test_it_overfits_16_samples_to_under_5_mm(schedule):
     scale_bone_mm = 30.0

@@ -182,6 +182,12 @@ def test_reconstruction_page(shapes, pose):
     assert page[:, :180].std() > 10
 
 
+def test_a_page_without_reconstructions_leaves_them_out(pose):
+    x, y = np.zeros((2, 32, 32, 3)), np.stack([pose] * 2)
+    page = visualization.reconstruction_page(x, None, y, y, size=40, columns=2)
+    assert page.shape == (48 + 4, 2 * (3 * 44 + 4 + 2) + 2, 3)
+
+
 def test_figures_are_drawn(pose):
     t = np.linspace(0, 50, 11)
     curve = visualization.to_array(visualization.pck_figure({"model": (t, t / 50)}, "caption"))

@@ -10,8 +10,8 @@ import os
 
 import numpy as np
 from embreex import rtcore_scene
-from embreex.rtcore import EmbreeDevice
 from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore import EmbreeDevice
 
 
 @dataclasses.dataclass(frozen=True)
