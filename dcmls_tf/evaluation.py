@@ -26,7 +26,7 @@ import platform
 import numpy as np
 from tqdm import tqdm
 
-from dcmls_tf import geometry, hand, metrics, visualization
+from dcmls_tf import geometry, hand, metrics, published, visualization
 from dcmls_tf.errors import UserError
 
 STATISTICS_FILE = "training_statistics.json"
@@ -92,6 +92,10 @@ class Predictions:
     def with_constant(self, pose):
         """The same samples, `pose` `[21, 3]` being predicted for each."""
         return dataclasses.replace(self, y_pred=np.broadcast_to(pose, self.y.shape))
+
+    def counting_hidden(self):
+        """The same samples with hidden joints counted as visible."""
+        return dataclasses.replace(self, visible=np.ones_like(self.visible))
 
     def _camera_frame(self, y, scale_mm):
         # Row vectors: (A p)ᵀ = pᵀ Aᵀ, and A is orthogonal.
@@ -176,14 +180,13 @@ def scores(errors_mm, visible, joint_names=hand.JOINTS):
     return found
 
 
-def report(predictions, mean_scale_mm, visible_only=True, root="palm"):
+def report(predictions, mean_scale_mm, root="palm"):
     """The scores of predictions at both scales, as a dict that JSON can hold.
 
     `samples`, `visible_joints` (how many joints count), all keys of `scores` for `scale=gt`,
     and the same once more under `scale_mean`. Joint 0 is named "palm" when `root` is.
-    `visible_only=False` counts every joint as visible.
     """
-    visible = predictions.visible if visible_only else np.ones_like(predictions.visible)
+    visible = predictions.visible
     names = joint_names(root)
     return {
         "samples": len(predictions),
@@ -202,7 +205,9 @@ def joint_names(root):
     return ("palm" if root == "palm" else hand.JOINTS[0], *hand.JOINTS[1:])
 
 
-def evaluate(predict, open_batches, config, split, statistics, report_path, run=None):
+def evaluate(
+    predict, open_batches, config, split, statistics, report_path, run=None, joints="visible"
+):
     """Evaluates a predictor on a split; writes and returns the report.
 
     Args:
@@ -214,15 +219,19 @@ def evaluate(predict, open_batches, config, split, statistics, report_path, run=
       statistics: the run's `TrainingStatistics`.
       report_path: where the JSON goes; `.pck.csv`, `.pck.png`, `.overlays.png` go beside.
       run: further facts about the model for the report, such as its checkpoint's step.
+      joints: `visible`, or `all` to count hidden ones too.
     """
     check_writable(report_path)
     predictions = collect(predict, open_batches(), progress=True)
     if not predictions.visible.any():
         raise UserError(f"--split={split}: no joint of its {len(predictions)} samples is visible")
+    if joints == "all":
+        predictions = predictions.counting_hidden()
     scale_mm, root = statistics.mean_scale_mm, config.root
     constant = predictions.with_constant(statistics.mean_pose)
     result = {
         **_facts(config, split, run),
+        "joints": joints,
         **report(predictions, scale_mm, root=root),
         "baselines": {"mean_pose": report(constant, scale_mm, root=root)},
         "protocol": PROTOCOL,
@@ -232,7 +241,8 @@ def evaluate(predict, open_batches, config, split, statistics, report_path, run=
         "model, mean bone": predictions.errors_mm(scale_mm),
         "mean pose": constant.errors_mm(),
     }
-    _write_curves(errors_mm, predictions.visible, _title(result), report_path)
+    beside_ours = published.curves(result["source"]) if config.modality == "rgb" else {}
+    _write_curves(errors_mm, predictions.visible, _title(result), report_path, beside_ours)
     picked = pick(predictions)
     pictures = _pictures(open_batches(), list(picked.values()), config.input_size)
     page = overlay_page(predictions, picked, pictures, title=_title(result))
@@ -397,15 +407,19 @@ def _versions():
 
 
 def _title(result):
+    joints = "visible joints" if result["joints"] == "visible" else "joints, hidden ones too"
     return (
         f"{result['source']}, {result['split']}: {result['samples']} samples, "
-        f"{result['visible_joints']} visible joints, root {result['root']}, "
+        f"{result['visible_joints']} {joints}, root {result['root']}, "
         f"EPE {result['epe_mm']:.2f} mm"
     )
 
 
-def _write_curves(errors_mm, visible, title, report_path):
-    """PCK curves of name → errors `[N, 21]`: a figure, and a table with a column for each."""
+def _write_curves(errors_mm, visible, title, report_path, published_curves):
+    """PCK curves of name → errors `[N, 21]`: a figure, and a table with a column for each.
+
+    Published curves are drawn in the figure only.
+    """
     thresholds_mm = metrics.GRIDS_MM["0_50"]
     pck = {n: metrics.pck_curve(errors, visible, thresholds_mm) for n, errors in errors_mm.items()}
     labelled = {}
@@ -413,7 +427,7 @@ def _write_curves(errors_mm, visible, title, report_path):
         areas = (f"{metrics.auc(errors, visible, grid):.3f}" for grid in metrics.GRIDS_MM)
         labelled[f"{name}: {' / '.join(areas)}"] = (thresholds_mm, pck[name])
     caption = "AUC over 20–50 mm / 0–50 mm / linspace(0, 50, 20)[8:] (hand3d, from 21.05 mm)"
-    figure = visualization.pck_figure(labelled, f"{title}\n{caption}")
+    figure = visualization.pck_figure(labelled, f"{title}\n{caption}", published_curves)
     _write_figure(figure, beside(report_path, "pck.png"))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -114,12 +114,18 @@ def contact_sheet(images, columns, padding=4, background=255):
     return sheet
 
 
-def pck_figure(curves, caption=""):
-    """PCK curves as a figure; `curves` maps a label to (thresholds in mm `[T]`, pck `[T]`)."""
+def pck_figure(curves, caption="", faint=None):
+    """PCK curves as a figure; `curves` maps a label to (thresholds in mm `[T]`, pck `[T]`).
+
+    `faint`: further curves of the same kind, drawn thin and grey, such as published ones.
+    """
     figure = _figure(7.2, 5.2)
     axes = figure.add_subplot()
     for i, (label, (thresholds_mm, pck)) in enumerate(curves.items()):
         axes.plot(thresholds_mm, pck, ["-", "--", "-.", ":"][i % 4], label=label, linewidth=2)
+    for i, (label, (thresholds_mm, pck)) in enumerate((faint or {}).items()):
+        style = dict(color=str(0.35 + 0.1 * (i % 4)), linewidth=1, marker="ov^sD"[i % 5])
+        axes.plot(thresholds_mm, pck, label=label, markersize=3, **style)
     axes.set(xlim=(0, 50), ylim=(0, 1), xlabel="error threshold (mm)")
     axes.set_ylabel("fraction of joints within it (3D PCK)")
     axes.axvspan(20, 50, color="0.94", zorder=0)

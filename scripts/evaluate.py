@@ -34,6 +34,7 @@ def define_flags():
         re.compile(r"validation|(evaluation|training)(\[-?\d*%?:-?\d*%?\])?").fullmatch,
         "use evaluation, training, validation, or a part such as evaluation[:10%]",
     )
+    flags.DEFINE_enum("joints", "visible", ("visible", "all"), "Which joints count.")
     flags.DEFINE_string("report", None, "The report's file (run_dir/report.json).")
     flags.DEFINE_integer("batch_size", 64, "Samples predicted at once.", lower_bound=1)
 
@@ -55,6 +56,7 @@ def main(_):
         evaluation.TrainingStatistics.load(FLAGS.run_dir),
         report_path,
         {"run_dir": FLAGS.run_dir, "checkpoint_step": step},
+        FLAGS.joints,
     )
     print(evaluation.table(result))
     print(f"written: {report_path} and {evaluation.beside(report_path, '*')}")
