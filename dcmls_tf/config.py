@@ -10,6 +10,7 @@ import os
 
 from absl import flags
 
+from dcmls_tf import files
 from dcmls_tf.errors import UserError
 
 CONFIG_FILE = "config.json"
@@ -148,11 +149,7 @@ class Config:
 
     def save(self, run_dir):
         """Writes `config.json` into `run_dir` atomically."""
-        path = os.path.join(run_dir, CONFIG_FILE)
-        partial = f"{path}.partial"
-        with open(partial, "w") as file:
-            json.dump(dataclasses.asdict(self), file, indent=2)
-        os.replace(partial, path)
+        files.write_json(os.path.join(run_dir, CONFIG_FILE), dataclasses.asdict(self))
 
 
 def load(run_dir):

@@ -26,7 +26,7 @@ import platform
 import numpy as np
 from tqdm import tqdm
 
-from dcmls_tf import geometry, hand, metrics, published, visualization
+from dcmls_tf import files, geometry, hand, metrics, published, visualization
 from dcmls_tf.errors import UserError
 
 STATISTICS_FILE = "training_statistics.json"
@@ -117,7 +117,7 @@ class TrainingStatistics:
         """Writes `training_statistics.json` into `run_dir` atomically."""
         fields = {"mean_pose": np.asarray(self.mean_pose).tolist()}
         fields["mean_scale_mm"] = float(self.mean_scale_mm)
-        write_json(os.path.join(run_dir, STATISTICS_FILE), fields)
+        files.write_json(os.path.join(run_dir, STATISTICS_FILE), fields)
 
     @classmethod
     def load(cls, run_dir):
@@ -246,8 +246,8 @@ def evaluate(
     picked = pick(predictions)
     pictures = _pictures(open_batches(), list(picked.values()), config.input_size)
     page = overlay_page(predictions, picked, pictures, title=_title(result))
-    _write_figure(page, beside(report_path, "overlays.png"))
-    write_json(report_path, result)
+    files.write_figure(beside(report_path, "overlays.png"), page)
+    files.write_json(report_path, result)
     return result
 
 
@@ -334,11 +334,6 @@ def overlay_page(predictions, picked, pictures, title=""):
     columns = ("truth", "prediction", *(visualization.VIEW_TITLES[v] for v in ("front", "side")))
     footer = "hollow: hidden joint; 3D: truth in grey, lines 50 mm apart, true scale bone"
     return visualization.picture_page(rows, columns, names, title, footer)
-
-
-def write_json(path, fields):
-    """Writes a dict as JSON atomically; numbers that are not finite raise `ValueError`."""
-    _write_atomically(path, json.dumps(fields, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def _example_arrays(batch):
@@ -428,23 +423,10 @@ def _write_curves(errors_mm, visible, title, report_path, published_curves):
         labelled[f"{name}: {' / '.join(areas)}"] = (thresholds_mm, pck[name])
     caption = "AUC over 20–50 mm / 0–50 mm / linspace(0, 50, 20)[8:] (hand3d, from 21.05 mm)"
     figure = visualization.pck_figure(labelled, f"{title}\n{caption}", published_curves)
-    _write_figure(figure, beside(report_path, "pck.png"))
+    files.write_figure(beside(report_path, "pck.png"), figure)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["threshold_mm", "pck", "pck_scale_mean", "pck_mean_pose"])
     for threshold_mm, *values in zip(thresholds_mm, *pck.values()):
         writer.writerow([f"{threshold_mm:.1f}", *(f"{value:.6f}" for value in values)])
-    _write_atomically(beside(report_path, "pck.csv"), text.getvalue().encode())
-
-
-def _write_figure(figure, path):
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    _write_atomically(path, content.getvalue())
-
-
-def _write_atomically(path, content):
-    partial = f"{path}.partial"
-    with open(partial, "wb") as file:
-        file.write(content)
-    os.replace(partial, path)
+    files.write(beside(report_path, "pck.csv"), text.getvalue())

@@ -2,12 +2,13 @@
 
 import csv
 import dataclasses
+import io
 import os
 
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
-from dcmls_tf import metrics, objective, visualization
+from dcmls_tf import files, metrics, objective, visualization
 from dcmls_tf.model import predict_pose
 
 HISTORY_FILE = "history.csv"
@@ -77,12 +78,11 @@ class Monitor:
     def _write_history(self, rows):
         if not self.writes:
             return
-        partial = f"{self.history_path}.partial"
-        with open(partial, "w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(partial, self.history_path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.write(self.history_path, text.getvalue())
         self.writer.flush()
 
     def _image(self, name, pixels, step):

@@ -239,6 +239,13 @@ def _paper(size, centre, scale, grid):
     return np.array(picture)
 
 
+def source_picture(source, size):
+    """One x as a picture `[size, size, 3]`: an image in ±0.5, or joints `[21, 2]` of a crop."""
+    if np.ndim(source) == 3:
+        return _resized(as_uint8(source), size)
+    return draw_pose_3d(np.pad(source, [(0, 0), (0, 1)]), extent=0.6, size=size)
+
+
 def _source_pictures(source, rebuilt, size):
     given = [source] if rebuilt is None else [source, rebuilt]
     if source.ndim == 3:

@@ -141,8 +141,12 @@ def root_of(joints, root):
     return joints["xyz_mm"][..., hand.MIDDLE_MCP if root == "middle_mcp" else 0, :]
 
 
-def crop_to_hand(example, config, draw):
-    """`H` and `A` of the square around the hand, jittered by `draw`; the wrist counts always."""
+def crop_to_hand(example, config, draw=None):
+    """`H` and `A` of the square around the hand, jittered by `draw`; the wrist counts always.
+
+    Of `example` it takes `uv` (the joints', or two corners of a box around them), `K`, `side`.
+    """
+    draw = _STILL if draw is None else draw
     centre, side = geometry.joints_box(example["uv"], example["K"], config.crop_margin)
     shift = config.augment_shift * tf.stack(
         [draw["shift_x"] + 0 * side, draw["shift_y"] + 0 * side], -1

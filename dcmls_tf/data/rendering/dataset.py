@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import tqdm
 
+from dcmls_tf import files
 from dcmls_tf.data import annotations
 from dcmls_tf.data.rendering import backgrounds
 from dcmls_tf.data.rendering.body import SPLITS
@@ -85,7 +86,7 @@ def _claim(out_dir, settings):
     path = os.path.join(out_dir, SETTINGS)
     os.makedirs(out_dir, exist_ok=True)
     if not os.path.exists(path):
-        _write(path, (json.dumps(settings, indent=1) + "\n").encode())
+        files.write_json(path, settings)
         return
     with open(path, encoding="utf-8") as file:
         try:
@@ -124,7 +125,7 @@ class _Work:
         images = (frame.colour[:, :, ::-1], frame.mask, depth[:, :, ::-1])
         for kind, image in zip(KINDS, images):
             encoded = cv2.imencode(".png", image, _PNG[kind])[1]
-            _write(image_path(self.out_dir, self.split, kind, index), encoded.tobytes())
+            files.write(image_path(self.out_dir, self.split, kind, index), encoded.tobytes())
 
     def finished(self, records):
         """The indices among `records` whose images are all there."""
@@ -149,7 +150,7 @@ def _render_split(work, count, workers, progress):
     done = work.finished(records)
     missing = [index for index in range(count) if index not in done]
     if missing:
-        _write(work.journal, records[np.isin(records["index"], list(done))].tobytes())
+        files.write(work.journal, records[np.isin(records["index"], list(done))].tobytes())
         _render_frames(work, missing, count, workers, progress)
         records = _journalled(work)
     if missing or os.path.exists(work.journal):
@@ -180,7 +181,7 @@ def _finish(work, records):
     """Writes RHD's pickle and removes the journal."""
     order = records[np.argsort(records["index"])]
     contents = {int(r["index"]): {field: np.array(r[field]) for field in _FIELDS} for r in order}
-    _write(annotation_path(work.out_dir, work.split), pickle.dumps(contents, protocol=2))
+    files.write(annotation_path(work.out_dir, work.split), pickle.dumps(contents, protocol=2))
     os.remove(work.journal)
 
 
@@ -237,14 +238,6 @@ def _start(work):
 
 def _run(indices):
     return b"".join(_work(index) for index in indices)
-
-
-def _write(path, data):
-    """Writes a file that is either complete or absent."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "wb") as file:
-        file.write(data)
-    os.replace(temporary, path)
 
 
 def check_counts(counts):

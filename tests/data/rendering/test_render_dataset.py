@@ -130,5 +130,5 @@ def test_killed_run_goes_on(rendered, tmp_path):
     time.sleep(0.5)  # the worker sees that its parent is gone
     assert not (tmp_path / "training" / "anno_training.pickle").exists()
     render(tmp_path)
-    left = {path: data for path, data in files(tmp_path).items() if path.suffix != ".tmp"}
+    left = {path: data for path, data in files(tmp_path).items() if path.suffix != ".partial"}
     assert left == files(rendered)
