@@ -381,7 +381,7 @@ def _facts(config, split, run):
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "run": dict(run or {}),
         "config": dataclasses.asdict(config),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
     }
 
 
@@ -391,8 +391,9 @@ def source_of(config):
     return "rendered" if marked else config.dataset
 
 
-def _versions():
-    found = {}
+def versions():
+    """What this process runs on: package name → version."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -151,10 +151,10 @@ def place_in_box(points_mm, box, K):
     `box` `[..., 4]` is left, top, right, bottom px; `K` `[..., 3, 3]`.
     """
     near, far = box[..., None, :2], box[..., None, 2:]
-    seen, count = points_mm[..., :2], tf.shape(points_mm)[-2]
+    seen = points_mm[..., :2]
     for _ in range(PLACEMENT_ROUNDS):
-        nearest = tf.one_hot(tf.argmin(seen, -2), count, axis=-2)
-        farthest = tf.one_hot(tf.argmax(seen, -2), count, axis=-2)
+        nearest = tf.cast(seen == tf.reduce_min(seen, -2, keepdims=True), tf.float32)
+        farthest = tf.cast(seen == tf.reduce_max(seen, -2, keepdims=True), tf.float32)
         touched = nearest * near + farthest * far
         shift = place(points_mm, touched, nearest + farthest, K)
         seen = project(points_mm + shift[..., None, :], K)
