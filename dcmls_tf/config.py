@@ -79,6 +79,16 @@ class Config:
     )
 
     # Model (Sec. 3, Sec. 4.2).
+    encoder: str = option(
+        "resnet18",
+        "Network that reads images: the paper's ResNet-18, or a small one for devices.",
+        choices=("resnet18", "mobilenet_v3_small", "mobilenet_v3_large"),
+    )
+    encoder_weights: str = option(
+        "random",
+        "Weights that a MobileNetV3 starts with; `imagenet` downloads them once.",
+        choices=("random", "imagenet"),
+    )
     latent: str = option(
         "full",
         "What is split off as context: in both modalities, in x only, or nothing (ULS); "
@@ -198,6 +208,11 @@ def _check_combinations(c):
     if c.latent in ("full", "rgb_context") and not 0 < c.z_h_dim < c.z_dim:
         raise UserError(
             f"--gamma_z={c.gamma_z}: leaves no room for z_h or z_c in --z_dim={c.z_dim}"
+        )
+    if c.encoder_weights == "imagenet" and c.encoder == "resnet18":
+        raise UserError(
+            "--encoder_weights=imagenet: there are none for --encoder=resnet18, which starts from "
+            "random weights; use --encoder=mobilenet_v3_small or mobilenet_v3_large"
         )
     if c.schedule == "pairs" and c.latent != "unified":
         raise UserError(f"--schedule=pairs: is for --latent=unified, not {c.latent}")

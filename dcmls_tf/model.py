@@ -123,7 +123,7 @@ class DCMLS(keras.Model):
 def x_encoder(config, outputs):
     """The network that reads x and gives `[B, outputs]`; shared with direct regression."""
     if config.modality == "rgb":
-        return networks.ResNet18(outputs, name="encoder_x")
+        return networks.image_encoder(config, outputs, name="encoder_x")
     return networks.JointEncoder(outputs, config.joint_width, config.dropout, name="encoder_x")
 
 

@@ -1,4 +1,4 @@
-"""The networks of Sec. 4.2: ResNet-18, image decoder, fully-connected stacks.
+"""The networks of Sec. 4.2: ResNet-18, image decoder, fully-connected stacks; MobileNetV3.
 
 Networks return tensors, never distributions; discriminators return logits. Dropout takes
 an explicit stateless seed, so a step's randomness is a function of the step alone.
@@ -8,9 +8,15 @@ import keras
 import tensorflow as tf
 
 from dcmls_tf import addons, hand
+from dcmls_tf.errors import UserError
 
 RESNET18_STAGES = (64, 128, 256, 512)
 BLOCKS_PER_STAGE = 2
+MOBILENETS = {
+    "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+    "mobilenet_v3_large": keras.applications.MobileNetV3Large,
+}
+NORM_MOMENTUM = 0.9
 
 
 class BatchNormalization(keras.layers.Layer):
@@ -20,7 +26,7 @@ class BatchNormalization(keras.layers.Layer):
     are of one replica's batch; the moving ones are the mean over replicas.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, gamma_initializer="ones", **kwargs):
+    def __init__(self, momentum=NORM_MOMENTUM, epsilon=1e-5, gamma_initializer="ones", **kwargs):
         super().__init__(**kwargs)
         self.gamma_initializer = gamma_initializer
         self.momentum = momentum
@@ -145,6 +151,55 @@ class ResNet18(keras.layers.Layer):
         for block in self.blocks:
             h = block(h, training=training)
         return self.head(_with_side(tf.reduce_mean(h, axis=[1, 2]), side))
+
+
+class MobileNetV3(keras.layers.Layer):
+    """MobileNetV3 (Howard et al. 2019), small or large, with a linear head, for devices.
+
+    `[B, size, size, 3]` → `[B, outputs]`. `weights`: `random` or `imagenet`, which Keras
+    downloads; raises `UserError` when it cannot.
+    """
+
+    def __init__(self, kind, outputs, size, weights="random", **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = _mobilenet(kind, size, weights)
+        self.head = keras.layers.Dense(outputs)
+
+    def call(self, inputs, side=None, training=False, seed=None):
+        """`inputs` in [-0.5, 0.5]; `side` `[B, 1]` or `None`; no dropout, so no use of `seed`."""
+        features = self.backbone(2 * inputs, training=training)  # ImageNet's were in [-1, 1].
+        return self.head(_with_side(features, side))
+
+
+def _mobilenet(kind, size, weights):
+    try:
+        backbone = MOBILENETS[kind](
+            input_shape=(size, size, 3),
+            include_top=False,
+            include_preprocessing=False,
+            pooling="avg",
+            weights=None if weights == "random" else weights,
+        )
+    except Exception as error:  # Keras raises a bare one when a download fails
+        if weights == "random":
+            raise
+        raise UserError(
+            f"--encoder_weights={weights}: Keras could not download the weights of {kind} "
+            f"({error}); use --encoder_weights=random"
+        ) from None
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = NORM_MOMENTUM  # 0.999 remembers the start of a short training
+    return backbone
+
+
+def image_encoder(config, outputs, name):
+    """The network that `--encoder` names: images `[B, S, S, 3]` → `[B, outputs]`."""
+    if config.encoder == "resnet18":
+        return ResNet18(outputs, name=name)
+    return MobileNetV3(
+        config.encoder, outputs, config.input_size, config.encoder_weights, name=name
+    )
 
 
 class JointEncoder(keras.layers.Layer):

@@ -1,5 +1,7 @@
 """Options: ranges, combinations, and the way to disk and back."""
 
+import json
+
 import pytest
 
 from dcmls_tf import config
@@ -15,6 +17,8 @@ from dcmls_tf.errors import UserError
         ({"reconstruction_size": 100}, "--reconstruction_size=100"),
         ({"schedule": "random"}, "--schedule=random"),
         ({"augment_view": 20.0}, "--augment_view=20.0"),
+        ({"encoder": "resnet50"}, "--encoder=resnet50"),
+        ({"encoder_weights": "imagenet"}, "--encoder_weights=imagenet"),
         ({"learning_rate": float("nan")}, "--learning_rate=nan"),
     ],
 )
@@ -40,6 +44,15 @@ def test_saved_and_loaded_is_the_same(tmp_path):
     c = config.Config(dataset="stb", epochs=7, use_disc_c=False)
     c.save(tmp_path)
     assert config.load(tmp_path) == c
+
+
+def test_an_option_that_a_run_does_not_know_yet_takes_its_default(tmp_path):
+    config.Config(epochs=7).save(tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text())
+    del fields["encoder"], fields["encoder_weights"]
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    loaded = config.load(tmp_path)
+    assert (loaded.epochs, loaded.encoder, loaded.encoder_weights) == (7, "resnet18", "random")
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dcmls_tf import networks
+from dcmls_tf.errors import UserError
 
 rng = np.random.default_rng(0)
 
@@ -50,6 +51,41 @@ def test_resnet_18_sees_its_side():
     x = tf.constant(rng.normal(size=(2, 64, 64, 3)), tf.float32)
     left, right = (layer(x, side=tf.fill([2, 1], value)) for value in (0.0, 1.0))
     assert left.shape == [2, 6] and np.abs(left - right).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "backbone_parameters"),
+    [("mobilenet_v3_small", 939_120), ("mobilenet_v3_large", 2_996_352)],
+)
+def test_mobilenet_v3_has_the_parameters_of_mobilenet_v3(kind, backbone_parameters):
+    layer = networks.MobileNetV3(kind, 6, size=32)
+    x = tf.constant(rng.uniform(-0.5, 0.5, size=(2, 32, 32, 3)), tf.float32)
+    left, right = (layer(x, side=tf.fill([2, 1], value)) for value in (0.0, 1.0))
+    assert left.shape == [2, 6] and np.abs(left - right).max() > 1e-3
+    # Keras's figures for its models without their heads count moving statistics too.
+    head = 6 * (layer.backbone.output_shape[-1] + 1 + 1)
+    assert sum(int(np.prod(v.shape)) for v in layer.variables) == backbone_parameters + head
+
+
+def test_mobilenet_v3_follows_its_batches_quickly():
+    layer = networks.MobileNetV3("mobilenet_v3_small", 6, size=32)
+    norms = [n for n in layer.backbone.layers if isinstance(n, keras.layers.BatchNormalization)]
+    before = [np.array(n.moving_mean) for n in norms]
+    x = tf.constant(rng.uniform(-0.5, 0.5, size=(4, 32, 32, 3)), tf.float32)
+    layer(x, training=True)
+    conv = layer.backbone.get_layer("conv")
+    expected = 0.9 * before[0] + 0.1 * np.mean(conv(2 * x), axis=(0, 1, 2))
+    np.testing.assert_allclose(norms[0].moving_mean, expected, atol=1e-5)
+    assert {n.momentum for n in norms} == {0.9}
+
+
+def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
+    def no_network(*_, **__):
+        raise Exception("URL fetch failure on https://example.org: None -- no route")
+
+    monkeypatch.setitem(networks.MOBILENETS, "mobilenet_v3_small", no_network)
+    with pytest.raises(UserError, match=r"--encoder_weights=imagenet: .* no route"):
+        networks.MobileNetV3("mobilenet_v3_small", 6, 32, "imagenet")
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])

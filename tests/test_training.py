@@ -194,3 +194,21 @@ def test_learning_rates_fall_along_a_cosine():
 def test_a_batch_must_divide_over_the_devices():
     with pytest.raises(Exception, match="--batch_size=9"):
         trainer(("/cpu:0", "/cpu:1"), batch_size=9)
+
+
+@pytest.mark.slow
+def test_a_small_encoder_trains_on_two_devices():
+    t = trainer(
+        ("/cpu:0", "/cpu:1"),
+        modality="rgb",
+        encoder="mobilenet_v3_small",
+        input_size=32,
+        reconstruction_size=16,
+    )
+    x = rng.uniform(-0.5, 0.5, size=(8, 32, 32, 3)).astype(np.float32)
+    data = batches(t, {"x": x, "x_target": x[:, ::2, ::2], "y": hands(8)["y"]})
+    statistics = t.model.encoder_x.backbone.get_layer("conv_bn").moving_mean
+    before = np.array(statistics)
+    first, *_, last = [float(t.train_step(next(data))["pose"]) for _ in range(12)]
+    assert last < first
+    assert np.abs(np.array(statistics) - before).max() > 0
