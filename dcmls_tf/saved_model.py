@@ -21,6 +21,8 @@ from dcmls_tf import evaluation, files
 from dcmls_tf.errors import UserError
 
 METADATA_FILE = "metadata.json"
+# Beside the versions, of which TensorFlow Serving sees only names that are numbers.
+LITE_FOLDER = "lite"
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 WARMUP_BATCHES = (1, 8)
 # What a report says about a model, for its metadata.
@@ -41,6 +43,27 @@ class Loaded:
     path: str
     # Owns the variables.
     root: object = dataclasses.field(repr=False)
+
+    def answer(self, signature, **inputs):
+        """Runs a signature on arrays; inputs that are not given are neutral. Name → array.
+
+        Raises `UserError` with what the graph says when it refuses an input.
+        """
+        function = self.signatures[signature]
+        wanted = function.structured_input_signature[1]
+        rows = len(next(iter(inputs.values())))
+        given = {name: inputs.get(name) for name in wanted}
+        tensors = {
+            name: _neutral(wanted[name], rows) if value is None else tf.constant(value)
+            for name, value in given.items()
+        }
+        try:
+            found = function(**{n: tf.cast(v, wanted[n].dtype) for n, v in tensors.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(
+                f"{self.path}: {signature} refuses its input: {error.message}"
+            ) from None
+        return {name: value.numpy() for name, value in found.items()}
 
 
 def metadata(config, statistics, run_dir, step):
@@ -82,19 +105,19 @@ def _report(run_dir):
         raise UserError(f"--run_dir: {path} is damaged ({error}); evaluate the run again") from None
 
 
-def save(served, facts, out_dir, version=None, warm_up=True):
+def save(served, facts, out_dir, version, warm_up=True):
     """Writes `<out_dir>/<version>/` and returns it; the folder is complete or absent.
 
     Args:
         served: a `serving.Served`.
         facts: what `metadata` returns.
         out_dir: the model's folder; its name is the model's in warm-up requests.
-        version: positive number; default one more than the highest there.
+        version: what `new_version` returns.
         warm_up: whether to write requests for TensorFlow Serving to warm up with.
 
-    Raises `UserError` when the version is there already or the folder cannot be written.
+    Raises `UserError` without the protos that warm-up requests are written in.
     """
-    folder = new_version(out_dir, version)
+    folder = os.path.join(out_dir, str(version))
     partial = f"{folder}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -111,27 +134,30 @@ def save(served, facts, out_dir, version=None, warm_up=True):
 
 
 def new_version(out_dir, version=None):
-    """The folder of a version that is not there yet; default the next one."""
+    """A version's number: `version` if it is free, or one more than the highest there.
+
+    Makes `out_dir`. Raises `UserError` when it cannot be made or the version exists.
+    """
     try:
         os.makedirs(out_dir, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out_dir={out_dir}: cannot be made ({error.strerror})") from None
-    folder = os.path.join(out_dir, str(version or max([0, *_versions(out_dir)]) + 1))
-    if os.path.exists(folder):
-        raise UserError(f"--version={version}: {folder} exists; give another version")
-    return folder
+    there = [*_versions(out_dir), *_versions(os.path.join(out_dir, LITE_FOLDER))]
+    if version in there:
+        raise UserError(f"--version={version}: {out_dir} has it already; give another one")
+    return version or max(there, default=0) + 1
 
 
-def _versions(out_dir):
-    return [int(name) for name in os.listdir(out_dir) if name.isdecimal()]
+def _versions(folder):
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [int(name) for name in names if name.isdecimal()]
 
 
 def find(path):
     """The SavedModel's folder: `path` itself, or the highest version in it. Raises `UserError`."""
     if tf.saved_model.contains_saved_model(path):
         return path
-    versions = _versions(path) if os.path.isdir(path) else []
-    folder = os.path.join(path, str(max(versions, default=0)))
+    folder = os.path.join(path, str(max(_versions(path), default=0)))
     if not tf.saved_model.contains_saved_model(folder):
         raise UserError(f"--model={path}: holds no SavedModel; make one with export/export.py")
     return folder
@@ -157,16 +183,20 @@ def example_inputs(function, rows):
 
 
 def _example_input(name, spec, rows):
-    shape = [rows, *spec.shape[1:]]
     if name == "image":
         ramp = np.linspace(0, 255, 320).astype(np.uint8)
         image = np.stack(np.broadcast_arrays(ramp, ramp[:, None], 128), -1).astype(np.uint8)
         return np.array([tf.io.encode_jpeg(image).numpy()] * rows, object)
     if name == "keypoints":
+        shape = [rows, *spec.shape[1:]]
         return np.random.default_rng(0).uniform(100, 200, shape).astype(np.float32)
-    if name == "side":
-        return np.ones(shape, np.int32)
-    return np.zeros(shape, spec.dtype.as_numpy_dtype)
+    return _neutral(spec, rows)
+
+
+def _neutral(spec, rows):
+    """What stands for an input that is not given: a right hand, zeros for anything else."""
+    fill = np.ones if spec.name == "side" else np.zeros
+    return fill([rows, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
 
 
 def _write_warm_up(path, served, model_name):
