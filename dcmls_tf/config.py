@@ -51,6 +51,19 @@ class Config:
         5, "Last part of the training split that is held out for validation.", lower=0, upper=50
     )
 
+    labelled_percent: float = option(
+        100.0,
+        "Part of the training pairs that stay pairs; see use_unpaired.",
+        lower=0.1,
+        upper=100,
+    )
+    use_unpaired: bool = option(
+        True, "Train the other x and y as well, unpaired, by all terms but those of a pair."
+    )
+    unpaired_dir: str = option(
+        "", "For rgb: a folder of pictures, each filled by a right hand, trained as x without pose."
+    )
+
     # Crop and augmentation.
     input_size: int = option(256, "Side of encoder_x's input crop in px.", lower=32, upper=512)
     reconstruction_size: int = option(
@@ -144,6 +157,12 @@ class Config:
         _check_combinations(self)
 
     @property
+    def has_unpaired(self):
+        """Whether batches bring unpaired x and y beside their pairs."""
+        others = self.unpaired_dir or (self.labelled_percent < 100 and self.use_unpaired)
+        return bool(others) and self.latent != "none"
+
+    @property
     def z_h_dim(self):
         """Size of z_h: γ_z · z_dim; the whole code when the latent space is unified."""
         return self.z_dim if self.latent == "unified" else round(self.gamma_z * self.z_dim)
@@ -216,6 +235,11 @@ def _check_combinations(c):
         )
     if c.schedule == "pairs" and c.latent != "unified":
         raise UserError(f"--schedule=pairs: is for --latent=unified, not {c.latent}")
+    if c.unpaired_dir and c.side == "input":
+        raise UserError(
+            f"--unpaired_dir={c.unpaired_dir}: the side of pictures without poses is not known, so "
+            "they are not for --side=input"
+        )
     if c.augment_view and c.modality != "2d":
         raise UserError(
             f"--augment_view={c.augment_view}: an image cannot be seen from elsewhere; "

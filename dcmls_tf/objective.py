@@ -35,9 +35,18 @@ class Codes:
     z_h_y: tf.Tensor
     z_c_y: tf.Tensor
 
+    def first(self, count):
+        """The codes of the first `count` examples."""
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return Codes(*(values[:count] for values in fields))
+
 
 def encode(model, batch, seed, training=True):
-    """Encodes and samples both modalities. `seed` is stateless, or `None` for the means."""
+    """Encodes and samples both modalities, unpaired examples after the pairs.
+
+    `seed` is stateless, or `None` for the means.
+    """
+    batch = with_unpaired(batch)
     side = side_input(model.config, batch)
     q_h_x, q_c_x = model.encode_x(batch["x"], side, training, _fold(seed, ENCODING_X))
     q_h_y, q_c_y = model.encode_y(batch["y"], training, _fold(seed, ENCODING_Y))
@@ -50,7 +59,9 @@ def all_terms(model, batch, seed, training=True):
     """Every equation's loss, unweighted, per example: name → `[B]`.
 
     `batch` has `x`, `y` and, for images, `x_target`. Terms of networks that the variant
-    does not have are absent. Gradients of a term are meant for `MOVES[name]` only.
+    does not have are absent. Gradients of a term are meant for `MOVES[name]` only. Where the
+    batch has x and y that are not pairs, under `unpaired`, they count in every term but those
+    that compare the two sides of a pair (Eqs. 7 and 8).
     """
     codes = encode(model, batch, seed, training)
     return {
@@ -87,9 +98,12 @@ def adversary_terms(model, codes, seed):
 
 def player_terms(model, batch, codes, seed, training=True):
     """Eqs. 3, 5, 7 and 8: everything but the discriminators' own."""
-    found = _reconstructions(model, batch, codes, _fold(seed, RECONSTRUCTION), training)
+    whole = with_unpaired(batch)
+    found = _reconstructions(model, whole, codes, _fold(seed, RECONSTRUCTION), training)
     if model.disc_h is not None:
         found["align"] = losses.align(model.disc_h(codes.z_h_x), model.disc_h(codes.z_h_y))
+    if "unpaired" in batch:
+        codes = codes.first(tf.shape(batch["y"])[0])
     if model.translator is not None:
         z_c_y_hat = _translated(model, codes, seed)
         logits = None if model.disc_c is None else model.disc_c(z_c_y_hat)
@@ -103,6 +117,12 @@ def regression_terms(model, batch, seed):
     side = side_input(model.config, batch)
     y_pred = model(batch["x"], side, training=True, seed=_fold(seed, ENCODING_X))
     return {"pose": losses.mean_squared_error(batch["y"], y_pred)}
+
+
+def with_unpaired(batch):
+    """The batch with its unpaired x and y, if there are any, appended to its pairs."""
+    unpaired = batch.get("unpaired", {})
+    return {**batch, **{k: tf.concat([batch[k], v], axis=0) for k, v in unpaired.items()}}
 
 
 def _reconstructions(model, batch, codes, seed, training):

@@ -88,6 +88,17 @@ def test_terms_are_the_equations_of_the_forward_pass_at_the_means():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
 
 
+def test_unpaired_examples_count_in_all_terms_but_a_pairs():
+    model, batch, others = build(weight_kl=0.1), random_batch(4), random_batch(3)
+    alone = objective.all_terms(model, batch, seed=None, training=False)
+    apart = objective.all_terms(model, others, seed=None, training=False)
+    terms = objective.all_terms(model, {**batch, "unpaired": others}, seed=None, training=False)
+    for name in terms:
+        both = name not in ("translate", "pose")
+        expected = np.concatenate([alone[name], apart[name]]) if both else alone[name]
+        np.testing.assert_allclose(terms[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 def test_the_sum_is_weighted_by_the_options():
     model, batch = build(weight_pose=3.0, weight_align=0.5), random_batch()
     terms = objective.all_terms(model, batch, SEED)

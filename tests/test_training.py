@@ -109,6 +109,20 @@ def test_every_variant_moves_all_its_networks(options):
         assert any(np.any(a != b) for a, b in zip(before[name], after[name])), name
 
 
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("schedule", ["alternate", "sequential"])
+def test_unpaired_examples_train_what_they_may(schedule):
+    t = trainer(schedule=schedule, weight_pose=0.0, weight_translate=0.0)
+    data = tf.data.Dataset.from_tensor_slices({**hands(8), "unpaired": hands(8)})
+    data = data.batch(8, drop_remainder=True).repeat()
+    before = weights(t)
+    t.train_step(next(iter(t.strategy.experimental_distribute_dataset(data))))
+    after = weights(t)
+    moved = {n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n]))}
+    assert {"encoder_x", "decoder_x", "encoder_y", "decoder_y", "disc_h", "disc_c"} <= moved
+    assert all(np.isfinite(w).all() for of in after.values() for w in of)
+
+
 def test_pairs_are_three_updates_each_of_what_the_one_before_left():
     t = trainer(latent="unified", schedule="pairs")
     source = batches(t, hands(8))

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dcmls_tf import geometry, hand
-from dcmls_tf.data import canonical, windows
+from dcmls_tf.data import canonical, pictures, windows
 from dcmls_tf.data.records import Records
 from dcmls_tf.errors import UserError
 
@@ -29,6 +29,8 @@ NOISE = (
     "view_axis",
     "view_angle",
 )
+# What a training batch is drawn for: pairs, and x and y that are not pairs.
+PAIRS, UNPAIRED_X, UNPAIRED_Y = range(3)
 # Ranges of the colour changes that go with hue: ± parts, brightness of the full range.
 SATURATION, CONTRAST, BRIGHTNESS = 0.25, 0.25, 0.1
 
@@ -180,7 +182,11 @@ def seen_from_elsewhere(example, config, draw):
 
 
 def _image(example, H, config, draw):
-    crop = geometry.warp_image(*_pixels(example, H), config.input_size)
+    return _as_x(geometry.warp_image(*_pixels(example, H), config.input_size), config, draw)
+
+
+def _as_x(crop, config, draw):
+    """A crop `[S, S, 3]` in [0, 1] as x and what decoder_x has to give."""
     if draw["hue"] is not _STILL["hue"] and config.augment_hue:
         crop = recolour(crop, config, draw)
     size = config.reconstruction_size
@@ -227,17 +233,25 @@ def training_batches(
     """Endless dataset of augmented batches from step `start_step` on.
 
     The batch of a step is `config.batch_size` examples; host `shard_index` of `shard_count`
-    gets its equal part of each, in `per_replica_batch` pieces (default: one).
+    gets its equal part of each, in `per_replica_batch` pieces (default: one). Where
+    `config.labelled_percent` leaves some unpaired, `unpaired` holds as many x and y of those,
+    the x of one example and the y of another; with `config.unpaired_dir`, x from there.
     """
     steps = steps_per_epoch(builder, config)
     host_batch = _divide(config.batch_size, shard_count)
     pieces = _divide(host_batch, per_replica_batch or host_batch)
 
-    def order(epoch):
+    count = num_examples(builder, training_split(config))
+    files = pictures.of_config(config)
+
+    def order(role, epoch):
         """The epoch's example numbers and noise, `[batches, per_replica_batch, ...]`."""
         seed = tf.stack([tf.constant(config.seed, tf.int64), epoch])
-        count = num_examples(builder, training_split(config))
-        numbers = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+        seed = tf.random.experimental.stateless_fold_in(seed, role) if role != PAIRS else seed
+        of_files = files and role == UNPAIRED_X
+        pool = tf.range(len(files)) if of_files else example_pool(count, config, role)
+        drawn = tf.random.experimental.stateless_shuffle(tf.range(count) % len(pool), seed)
+        numbers = tf.gather(pool, drawn)
         noise = tf.random.stateless_uniform([count, len(NOISE)], seed, -1, 1)
         done = tf.where(epoch == start_step // steps, start_step % steps, 0)
 
@@ -251,9 +265,45 @@ def training_batches(
 
         return tf.data.Dataset.from_tensor_slices((mine(numbers), mine(noise)))
 
-    epochs = tf.data.Dataset.counter(start_step // steps, dtype=tf.int64)
-    batches = _augmented(epochs.flat_map(order), builder, config, host_batch // pieces)
-    return _deterministic(batches).prefetch(tf.data.AUTOTUNE)
+    def batches(role, of_role):
+        epochs = tf.data.Dataset.counter(start_step // steps, dtype=tf.int64)
+        numbers = epochs.flat_map(lambda epoch: order(role, epoch))
+        if files and role == UNPAIRED_X:
+            return _pictures(numbers, files, config, host_batch // pieces)
+        return _augmented(numbers, builder, of_role, host_batch // pieces)
+
+    data = batches(PAIRS, config)
+    if config.has_unpaired:
+        joints_only = config.replace(modality="2d")
+        parts = data, batches(UNPAIRED_X, config), batches(UNPAIRED_Y, joints_only)
+        data = tf.data.Dataset.zip(parts).map(_with_unpaired)
+    return _deterministic(data).prefetch(tf.data.AUTOTUNE)
+
+
+def example_pool(count, config, role):
+    """Numbers of the examples that a role draws from; the pairs follow from `config.seed`."""
+    if config.labelled_percent == 100:
+        return tf.range(count)
+    shuffled = tf.random.experimental.stateless_shuffle(tf.range(count), [config.seed, -1])
+    paired = max(1, round(count * config.labelled_percent / 100))
+    return shuffled[:paired] if role == PAIRS else shuffled[paired:]
+
+
+def _pictures(batches, files, config, batch_size):
+    """(numbers, noise) of batches → x of pictures, their colours augmented."""
+    names = tf.constant(files)
+
+    def read(number, noise):
+        crop = pictures.read(names[number], config.input_size)
+        return _as_x(crop, config, _draw(noise))
+
+    examples = batches.unbatch().map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    return examples.batch(batch_size, drop_remainder=True)
+
+
+def _with_unpaired(pairs, of_x, of_y):
+    unpaired = {key: of_x[key] for key in ("x", "x_target", "side") if key in of_x}
+    return {**pairs, "unpaired": {**unpaired, "y": of_y["y"]}}
 
 
 def _augmented(batches, builder, config, batch_size):

@@ -212,6 +212,48 @@ def test_hosts_and_replicas_share_each_batch(stb):
             np.testing.assert_allclose(joined, batch[key], rtol=1e-4, atol=1e-5)
 
 
+# Unmoved keypoints tell which example they are of.
+STILL = {"augment_rotation": 0, "augment_shift": 0, "augment_scale": 0, "modality": "2d"}
+
+
+def test_unpaired_x_and_y_come_from_the_examples_that_are_no_pairs(stb):
+    config = Config(**RGB, **STILL, labelled_percent=30)
+    steps = pipeline.steps_per_epoch(stb, config)
+    batches = _take(pipeline.training_batches(stb, config), 2 * steps)
+    split = pipeline.training_split(config)
+    (all_of_it,) = pipeline.evaluation_batches(stb, config, split, 100).as_numpy_iterator()
+
+    def numbers(key, values):
+        gaps = np.abs(all_of_it[key][None] - values[:, None]).max(axis=(2, 3))
+        assert gaps.min(axis=1).max() < 1e-5
+        return gaps.argmin(axis=1)
+
+    paired = np.concatenate([numbers("x", b["x"]) for b in batches])
+    assert list(paired) == [n for b in batches for n in numbers("y", b["y"])]
+    of_x = np.concatenate([numbers("x", b["unpaired"]["x"]) for b in batches])
+    of_y = np.concatenate([numbers("y", b["unpaired"]["y"]) for b in batches])
+    assert len(set(paired)) == round(0.3 * len(all_of_it["x"]))
+    assert not set(paired) & (set(of_x) | set(of_y))
+    assert (of_x != of_y).any()
+    other = _take(pipeline.training_batches(stb, config.replace(seed=1)), 2 * steps)
+    assert set(np.concatenate([numbers("x", b["x"]) for b in other])) != set(paired)
+    alone = pipeline.training_batches(stb, config.replace(use_unpaired=False))
+    for a, b in zip(_take(alone, 3), batches):
+        b = {key: value for key, value in b.items() if key != "unpaired"}
+        _assert_same(a, b)
+
+
+@pytest.mark.parametrize("modality", ["rgb", "2d"])
+def test_unpaired_batches_resume_too(rhd, stb, modality):
+    builder = rhd if modality == "rgb" else stb
+    config = Config(**RGB, modality=modality, labelled_percent=50)
+    whole = _take(pipeline.training_batches(builder, config), 6)
+    resumed = _take(pipeline.training_batches(builder, config, start_step=4), 2)
+    for a, b in zip(whole[4:], resumed):
+        _assert_same(a.pop("unpaired"), b.pop("unpaired"))
+        _assert_same(a, b)
+
+
 def test_evaluation_is_ordered_complete_and_still(rhd, rhd_tree):
     config = Config(**RGB)
     batches = _take(pipeline.evaluation_batches(rhd, config, "evaluation", 4), 99)
