@@ -88,12 +88,20 @@ def _read(path):
 
 def sample_background(rng, paths):
     """Random linear RGB image `[SIZE, SIZE, 3]`."""
-    if not paths or rng.random() < PROCEDURAL_SHARE:
+    number = pick(rng, paths)
+    if number < 0:
         image = _procedural(rng)
     else:
-        image = _crop(rng, _read(paths[rng.integers(len(paths))])) * np.float32(1 / 255)
+        image = _crop(rng, _read(paths[number])) * np.float32(1 / 255)
     brightness = np.float32(np.exp(rng.normal(-0.25, 0.45)))
     return brightness * linear_from_srgb(_recolour(rng, image))
+
+
+def pick(rng, paths):
+    """The number of a random photograph, or -1 for a procedural background."""
+    if not paths or rng.random() < PROCEDURAL_SHARE:
+        return -1
+    return int(rng.integers(len(paths)))
 
 
 def _crop(rng, image):
