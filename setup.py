@@ -39,6 +39,6 @@ setup(
         "export": ["ai-edge-litert>=2.3,<3", "tensorflow-serving-api>=2.21,<2.22"],
         "serving": ["requests>=2.32", "tensorflow-serving-api>=2.21,<2.22"],
         "bake": ["anny==0.6.2", "torch>=2.4", "trimesh>=4.4"],
-        "dev": ["pytest>=8", "ruff>=0.8"],
+        "dev": ["pytest>=8", "pyyaml>=6", "ruff>=0.8"],
     },
 )

@@ -31,8 +31,8 @@ def model_of(**options):
 
 def smooth(height, width):
     """A picture that does not change much from pixel to pixel, uint8."""
-    blobs = rng.uniform(0, 255, (4, 4, 3))
-    return tf.cast(tf.image.resize(blobs, [height, width], "bicubic"), tf.uint8).numpy()
+    blobs = rng.uniform(50, 250, (4, 4, 3))
+    return tf.cast(tf.image.resize(blobs, [height, width]), tf.uint8).numpy()
 
 
 @functools.cache
@@ -81,7 +81,12 @@ def in_camera_frame(model, batch):
 
 
 @pytest.mark.parametrize(
-    ("side", "perspective"), [("mirror", True), ("input", True), ("none", False)]
+    ("side", "perspective"),
+    [
+        ("mirror", True),
+        pytest.param("input", True, marks=pytest.mark.slow),
+        pytest.param("none", False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_photo_gives_what_the_pipeline_and_the_checkpoint_do(side, perspective, batch_of):
     model = model_of(side=side, perspective_crop=perspective)
@@ -94,7 +99,7 @@ def test_a_photo_gives_what_the_pipeline_and_the_checkpoint_do(side, perspective
     np.testing.assert_allclose(found["joints_mm"], MEAN_SCALE_MM * expected, atol=1e-2)
 
 
-@pytest.mark.parametrize("root", ["palm", "wrist"])
+@pytest.mark.parametrize("root", ["palm", pytest.param("wrist", marks=pytest.mark.slow)])
 def test_keypoints_give_what_the_pipeline_and_the_checkpoint_do(root, batch_of):
     model = model_of(modality="2d", root=root)
     batch, truth = batch_of(model.config)
@@ -137,8 +142,8 @@ def test_a_mirrored_photo_of_the_other_hand_has_the_mirrored_pose(rgb):
     photos = [tf.io.encode_png(p).numpy() for p in (pixels, pixels[:, ::-1])]
     boxes = np.float32([[10, 15, 40, 50], [40, 15, 70, 50]])
     found = answer(model, "serving_default", image=photos, box=boxes, side=[1, 0])
-    np.testing.assert_allclose(found["joints"][1], found["joints"][0] * [-1, 1, 1], atol=1e-4)
-    np.testing.assert_allclose(found["uv"][1, :, 0], 80 - found["uv"][0, :, 0], atol=1e-2)
+    np.testing.assert_allclose(found["joints"][1], found["joints"][0] * [-1, 1, 1], **ROUNDING)
+    np.testing.assert_allclose(found["uv"][1, :, 0], 80 - found["uv"][0, :, 0], atol=0.5)
 
 
 def test_codes_are_the_encoders_and_decode_to_the_prediction(rgb):
