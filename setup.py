@@ -21,6 +21,7 @@ setup(
         "matplotlib>=3.9",
         "numpy>=1.26",
         "pillow>=10",
+        "scikit-learn>=1.5",
         "scipy>=1.13",
         "tensorboard>=2.21,<2.22",
         "tensorflow>=2.21,<2.22",

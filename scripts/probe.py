@@ -1,0 +1,49 @@
+"""Measures how disentangled a run's codes are, by small probes.
+
+    python scripts/probe.py --run_dir=runs/rendered
+    tensorboard --logdir=runs/rendered/projector
+
+Prints and writes `probes.json` into the run's folder: how well pose, and on rendered frames
+identity and background, are recovered from z_h and from z_c, and how far D_h, or a fresh
+probe, tells the modalities apart. `projector/` shows z_h in TensorBoard's projector.
+"""
+
+import os
+
+from absl import flags
+
+from dcmls_tf import errors, files, probes, projector, runs
+from dcmls_tf.data import pipeline, preparation
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
+flags.DEFINE_string("raw_dir", None, "Folder with the data set (the run's).")
+flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
+flags.DEFINE_string("backgrounds", None, "The photographs that the frames were rendered with.")
+flags.DEFINE_string("split", "training", "training or evaluation.")
+flags.DEFINE_integer("samples", 2000, "The split's first samples.", lower_bound=20)
+
+
+def main(_):
+    """Flags → one table."""
+    model, config, _ = runs.load_model(FLAGS.run_dir)
+    if config.latent in ("unified", "none"):
+        raise errors.UserError(
+            f"--run_dir={FLAGS.run_dir}: has --latent={config.latent}, whose code has no parts"
+        )
+    places = {name: FLAGS[name].value for name in ("raw_dir", "data_dir")}
+    config = config.replace(**{name: place for name, place in places.items() if place})
+    builder = preparation.from_config(config)
+    count = min(FLAGS.samples, pipeline.num_examples(builder, FLAGS.split))
+    split = f"{FLAGS.split}[:{count}]"
+    codes = probes.collect(model, pipeline.evaluation_batches(builder, config, split, 64))
+    labels = probes.labels(codes, config, FLAGS.split, FLAGS.backgrounds)
+    found = {"run_dir": FLAGS.run_dir, "split": split, **probes.measure(model, codes, labels)}
+    files.write_json(os.path.join(FLAGS.run_dir, "probes.json"), found)
+    folder = projector.write(os.path.join(FLAGS.run_dir, "projector"), codes, labels)
+    print(probes.table(found))
+    print(f"written: {FLAGS.run_dir}/probes.json; tensorboard --logdir={folder}")
+
+
+if __name__ == "__main__":
+    errors.run(main)
