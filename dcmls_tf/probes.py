@@ -23,7 +23,7 @@ NETWORK = {
     "learning_rate_init": 3e-3,
     "max_iter": 1000,
     "early_stopping": True,  # on a tenth of the fitting half
-    "n_iter_no_change": 15,
+    "n_iter_no_change": 30,
 }
 # A finger that reaches this part of its bones' length is counted as extended.
 EXTENDED = 0.85
