@@ -68,7 +68,7 @@ def export(model, config, facts, folder, builder, split):
         files.write(os.path.join(partial, name), content)
         rows[name] = {
             "bytes": len(content),
-            **measure(LiteModel(os.path.join(partial, name)).predict),
+            **measure(LiteModel.of(content).predict),
             "latency_ms": {str(n): latency_ms(content, n) for n in model_card.THREADS},
         }
     model_card.write(partial, facts, split, checkpoint, rows)
@@ -155,21 +155,30 @@ class LiteModel:
     def __init__(self, path, num_threads=1):
         try:
             with open(path, "rb") as file:
-                content = file.read()
-            self._interpreter = interpreter(content, num_threads)
-            self._runner = self._interpreter.get_signature_runner()
+                self._open(file.read(), num_threads)
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(f"--model={path}: is no readable TFLite file ({error})") from None
-        self._inputs, outputs = self._runner.get_input_details(), self._runner.get_output_details()
-        if "x" not in self._inputs or OUTPUT not in outputs:
+        if "x" not in self._inputs or OUTPUT not in self._outputs:
             raise UserError(f"--model={path}: is not a TFLite file that export/export.py wrote")
-        self._output = outputs[OUTPUT]
+
+    @classmethod
+    def of(cls, content, num_threads=1):
+        """The model of a file's bytes."""
+        model = cls.__new__(cls)
+        model._open(content, num_threads)
+        return model
+
+    def _open(self, content, num_threads):
+        self._interpreter = interpreter(content, num_threads)  # The runner does not keep it.
+        self._runner = self._interpreter.get_signature_runner()
+        self._inputs = self._runner.get_input_details()
+        self._outputs = self._runner.get_output_details()
         self.metadata = _metadata(content)
 
     def __call__(self, **inputs):
         """Arrays with one row each → `joints` `[1, 21, 3]`."""
         given = {name: _quantised(value, self._inputs[name]) for name, value in inputs.items()}
-        return _dequantised(self._runner(**given)[OUTPUT], self._output)
+        return _dequantised(self._runner(**given)[OUTPUT], self._outputs[OUTPUT])
 
     def predict(self, batch):
         """A pipeline batch → y_pred `[B, 21, 3]`, in scale bones and the crop's frame."""
@@ -193,17 +202,21 @@ def interpreter(content, num_threads):
 
 def latency_ms(content, num_threads, runs=TIMED_RUNS):
     """Median time of one inference in ms, on zeros; a network's time does not depend on them."""
-    timed = interpreter(content, num_threads)
-    for details in timed.get_input_details():
-        timed.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
-    for _ in range(WARM_UP_RUNS):
-        timed.invoke()
+    ready = interpreter(content, num_threads)
+    times_ms(ready, WARM_UP_RUNS)
+    return statistics.median(times_ms(ready, runs))
+
+
+def times_ms(ready, runs):
+    """Times of `runs` inferences of an interpreter on zeros, a list in ms."""
+    for details in ready.get_input_details():
+        ready.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
     times = []
     for _ in range(runs):
         start = time.perf_counter()
-        timed.invoke()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
+        ready.invoke()
+        times.append(1000 * (time.perf_counter() - start))
+    return times
 
 
 def _metadata(content):

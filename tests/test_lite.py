@@ -60,7 +60,7 @@ def test_an_int8_file_takes_and_gives_int8_and_stays_close(tmp_path):
     batch = batch_of(model.config, 64)
     calibration = [{"x": x[None]} for x in batch["x"].numpy()]
     found = written(tmp_path / "a.tflite", model, "int8", calibration)
-    details = found._inputs["x"], found._output
+    details = found._inputs["x"], found._outputs[lite.OUTPUT]
     assert all(d["dtype"] == np.int8 for d in details)
     y, expected = found.predict(batch), predict_pose(model, batch).numpy()
     step = details[1]["quantization"][0]
