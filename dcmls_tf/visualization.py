@@ -5,10 +5,12 @@ smooths the edges. Figures are matplotlib figures of their own, without pyplot's
 state, so that they may be drawn from any thread. One hue a finger: `hand.joint_colour`.
 """
 
+import functools
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from dcmls_tf import hand
 
@@ -17,6 +19,7 @@ HIDDEN_ALPHA = 90
 TRUTH_COLOUR = (165, 165, 165)
 OUTLINE = (20, 20, 20)
 PAPER = (250, 250, 250)
+LABEL_PX = 12
 GRID_LINE = (222, 222, 222)
 GRID_AXIS = (185, 185, 185)
 
@@ -61,6 +64,34 @@ def draw_skeleton(image, uv, visible=None, *, colour=None, width=None, order=Non
     layer = layer.resize(image.shape[1::-1], Image.Resampling.BOX)
     base = Image.fromarray(image).convert("RGBA")
     return np.array(Image.alpha_composite(base, layer).convert("RGB"))
+
+
+def draw_hand(image, uv, box, label=""):
+    """A copy of a photo `[H, W, 3]` with a hand's skeleton, its box `[4]` px and a label.
+
+    Lines are as wide as suits the hand's size; only the part of the photo around it is redrawn.
+    """
+    image, uv, box = as_uint8(image).copy(), _points("uv", uv, 2), np.asarray(box, float)
+    side = max(box[2:] - box[:2])
+    size = np.array(image.shape[1::-1])
+    corners = np.concatenate([uv, box.reshape(2, 2)])
+    first = np.clip(corners.min(axis=0) - 0.2 * side - LABEL_PX, 0, size - 1).astype(int)
+    end = np.clip(corners.max(axis=0) + 0.2 * side + LABEL_PX, first + 1, size).astype(int)
+    part = image[first[1] : end[1], first[0] : end[0]]
+    width = float(np.clip(side / 60, 1.2, min(size) / 60))
+    drawn = Image.fromarray(draw_skeleton(part, uv - first, width=width))
+    draw = ImageDraw.Draw(drawn)
+    left, top, right, bottom = (box - np.tile(first, 2)).tolist()
+    draw.rectangle([left, top, right, bottom], outline=PAPER)
+    place = (max(left, 0), max(top - LABEL_PX - 2, 0))
+    draw.text(place, label, PAPER, _font(), stroke_width=1, stroke_fill=OUTLINE)
+    part[:] = np.array(drawn)
+    return image
+
+
+@functools.cache
+def _font():
+    return ImageFont.load_default(LABEL_PX)
 
 
 def draw_pose_3d(pose, truth=None, *, view="front", extent=None, grid=None, size=256):

@@ -1,0 +1,74 @@
+"""2D keypoints that a user brings along, from JSON or CSV.
+
+JSON: one hand `[[x, y], … 21]`, several hands (a list of those), or either by picture:
+`{"photo.jpg": …}`, the name with or without its folder. CSV: rows of x and y, 21 a hand, after
+at most one line of titles; they hold for every picture. Order is `hand.JOINTS`, units are px.
+"""
+
+import csv
+import json
+import os
+
+import numpy as np
+
+from dcmls_tf import hand
+from dcmls_tf.errors import UserError
+
+EVERY_PICTURE = ""
+
+
+def read(path):
+    """Picture name (`EVERY_PICTURE` where none is given) → keypoints `[hands, 21, 2]`.
+
+    Raises `UserError` when the file cannot be read or holds anything else.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            content = _csv(file) if path.lower().endswith(".csv") else json.load(file)
+    except OSError as error:
+        raise UserError(f"--keypoints={path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"--keypoints={path}: is no JSON or CSV of numbers ({error})") from None
+    by_picture = content if isinstance(content, dict) else {EVERY_PICTURE: content}
+    return {name: _hands(path, name, values) for name, values in by_picture.items()}
+
+
+def of_picture(by_picture, source):
+    """Keypoints `[hands, 21, 2]` of a picture. Raises `UserError` when there are none."""
+    for name in (source, os.path.basename(source), EVERY_PICTURE):
+        if name in by_picture:
+            return by_picture[name]
+    raise UserError(f"{source}: --keypoints has none for it")
+
+
+def _csv(file):
+    rows = [row for row in csv.reader(file) if row]
+    if rows and not _is_number(rows[0][0]):
+        rows = rows[1:]
+    values = [[float(value) for value in row] for row in rows]
+    if {len(row) for row in values} != {2} or len(values) % hand.NUM_JOINTS:
+        raise ValueError(f"{len(rows)} rows; give {hand.NUM_JOINTS} rows of x,y a hand")
+    return np.reshape(values, [-1, hand.NUM_JOINTS, 2]).tolist()
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _hands(path, name, values):
+    try:
+        found = np.array(values, np.float32)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.ndim == 2:
+        found = found[None]
+    if found.ndim != 3 or found.shape[1:] != (hand.NUM_JOINTS, 2) or not np.isfinite(found).all():
+        where = f" for {name}" if name else ""
+        raise UserError(
+            f"--keypoints={path}: give {hand.NUM_JOINTS} finite pairs x, y a hand{where}"
+        )
+    return found

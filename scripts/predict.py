@@ -1,0 +1,77 @@
+"""3D hand poses from photos, videos or a camera.
+
+    python scripts/predict.py --model=runs/rendered --input=photo.jpg
+    python scripts/predict.py --model=models/hands --input='holiday/*.jpg' --box=120,80,300,290
+    python scripts/predict.py --model=hand.tflite --input=video.mp4 --out_dir=predictions
+    python scripts/predict.py --model=runs/rendered_2d --input=0
+
+Hands are found by MediaPipe's detector (`pip install '.[detect]'`), or given: `--box` around the
+joints, once for each hand, or `--keypoints`. Writes the skeletons over every picture or video,
+`predictions.json`, `predictions.csv` and `index.html` (see `dcmls_tf/predictions.py`). A camera
+records until Ctrl-C. Exit status 1 when a picture could not be read or predicted.
+"""
+
+import sys
+
+from absl import flags
+
+from dcmls_tf import detection, errors, hand, inference, photos, predictions
+from dcmls_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The options of a prediction; the model brings its own."""
+    flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
+    flags.DEFINE_multi_string(
+        "input", None, "Picture, folder, glob, video or camera number.", required=True
+    )
+    flags.DEFINE_string("out_dir", "predictions", "Folder to write to.")
+    flags.DEFINE_multi_string("box", [], "left,top,right,bottom px around a hand's joints.")
+    flags.DEFINE_string("keypoints", None, "JSON or CSV file of 21 x, y px a hand.")
+    flags.DEFINE_enum("side", None, hand.SIDES, "Which hand it is (the detector's, or right).")
+    flags.DEFINE_float("focal", None, "Focal length in px (EXIF's, or a guess).", lower_bound=1)
+    flags.DEFINE_integer("max_hands", 4, "Hands found in a picture.", lower_bound=1)
+    flags.DEFINE_integer("max_frames", 0, "Frames of a video or camera; 0: all.", lower_bound=0)
+
+
+def main(_):
+    """Flags → predictions in a folder."""
+    sources = photos.find(FLAGS.input)
+    predictor = inference.load(FLAGS.model)
+    find_hands = _finder(predictor)
+    run = predictions.Predictions(
+        predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames
+    )
+    run.run(sources)
+    print(f"{run.summary()}\nwritten: {FLAGS.out_dir}")
+    if run.failures:
+        sys.exit(f"error: {run.failures} problems with the input, see above")
+
+
+def _finder(predictor):
+    boxes = [_box(text) for text in FLAGS.box]
+    if boxes and FLAGS.keypoints:
+        raise UserError("--box and --keypoints: give one of them")
+    if boxes and predictor.needs_keypoints:
+        raise UserError(f"--box: {FLAGS.model} reads 2D keypoints; give --keypoints, or neither")
+    side = FLAGS.side and hand.SIDES.index(FLAGS.side)
+    automatic = not boxes and not FLAGS.keypoints
+    detector = detection.Detector(FLAGS.max_hands) if automatic else None
+    return predictions.finder(boxes, FLAGS.keypoints, side, detector)
+
+
+def _box(text):
+    try:
+        left, top, right, bottom = (float(value) for value in text.split(","))
+    except ValueError:
+        raise UserError(f"--box={text}: give left,top,right,bottom in px") from None
+    if not (left < right and top < bottom):
+        raise UserError(f"--box={text}: give left < right and top < bottom, in px")
+    return [left, top, right, bottom]
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)
