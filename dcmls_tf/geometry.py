@@ -119,10 +119,15 @@ def crop_camera(size, half):
 
 
 def typical_camera(height, width):
-    """Intrinsics `[3, 3]` of an image of `height` × `width` px whose camera is not known."""
+    """Intrinsics `[..., 3, 3]` of images whose camera is not known; both sides `[...]` px."""
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     focal = TYPICAL_FOCAL * tf.maximum(height, width)
-    return _rows([focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0])
+    zero, one = tf.zeros_like(focal), tf.ones_like(focal)
+    return _rows(
+        tf.stack([focal, zero, width / 2], -1),
+        tf.stack([zero, focal, height / 2], -1),
+        tf.stack([zero, zero, one], -1),
+    )
 
 
 def place(points_mm, uv, weight, K):

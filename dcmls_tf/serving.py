@@ -19,6 +19,7 @@ Inputs, `B` hands at once; all but the first have a default:
     keypoints  [B, 21, 2] float32 px, joint 0 the wrist
     palm       [B, 2] float32 px, for models whose root is the palm. Zeros: midway between the
                two joints that the training data has it between
+    image_size [B, 2] float32: width, height of the keypoints' image. Zeros: not known
     side       [B] int32: 0 left, 1 right (default)
     K          [B, 3, 3] float32 intrinsics. Zeros: not known, see below
     crops      [B, S, S, 3] uint8, square crops around the hand, as in the photo: left hands are
@@ -35,10 +36,10 @@ Outputs:
     uv         [B, 21, 2] px: `joints_mm` there, projected into the photo
     std        [B, 21]: root mean square distance of a joint's samples from their mean
 
-Without K the camera of a photo is taken to see 53° over its longer side, principal point in the
-middle; that of keypoints to look straight at the hand. Models trained with --perspective_crop
-need K to know how far off the axis the hand is: a wrong one turns the whole pose by the error
-of that angle, nothing in the middle of the image and a few degrees near its edge.
+Without K a camera is taken to see 53° over its image's longer side, principal point in the
+middle; where `image_size` is missing too, to look straight at the hand. Models trained with
+--perspective_crop need K to know how far off the axis the hand is: a wrong one turns the whole
+pose by the error of that angle, nothing in the middle of the image and most near its edge.
 
 A SignatureDef holds the defaults, but servers older than it demand every input, and batching
 demands the same number of rows in all of them: a careful client sends them all.
@@ -66,12 +67,14 @@ PHOTO = {
 KEYPOINTS = {
     "keypoints": tf.TensorSpec([None, hand.NUM_JOINTS, 2], tf.float32, "keypoints"),
     "palm": tf.TensorSpec([None, 2], tf.float32, "palm"),
+    "image_size": tf.TensorSpec([None, 2], tf.float32, "image_size"),
     "side": PHOTO["side"],
     "K": PHOTO["K"],
 }
 SEED = tf.TensorSpec([None], tf.int32, "seed")
 # Of one row each, so that they spread over a batch.
-NO_BOX, NO_PALM, NO_K = tf.zeros([1, 4]), tf.zeros([1, 2]), tf.zeros([1, 3, 3])
+NO_BOX, NO_PALM, NO_SIZE = tf.zeros([1, 4]), tf.zeros([1, 2]), tf.zeros([1, 2])
+NO_K = tf.zeros([1, 3, 3])
 RIGHT_HAND, FIRST_SEED = tf.fill([1], hand.RIGHT), tf.zeros([1], tf.int32)
 
 
@@ -136,15 +139,22 @@ class Served(tf.Module):
 
     def _of_keypoints(self, answer):
         @tf.function(input_signature=list(KEYPOINTS.values()))
-        def signature(keypoints, palm=NO_PALM, side=RIGHT_HAND, K=NO_K):
-            return answer(self._from_keypoints(keypoints, palm, side, K))
+        def signature(keypoints, palm=NO_PALM, image_size=NO_SIZE, side=RIGHT_HAND, K=NO_K):
+            return answer(self._from_keypoints(keypoints, palm, image_size, side, K))
 
         return signature
 
     def _of_keypoints_and_seed(self, answer):
         @tf.function(input_signature=[*KEYPOINTS.values(), SEED])
-        def signature(keypoints, palm=NO_PALM, side=RIGHT_HAND, K=NO_K, seed=FIRST_SEED):
-            return answer(self._from_keypoints(keypoints, palm, side, K), seed)
+        def signature(
+            keypoints,
+            palm=NO_PALM,
+            image_size=NO_SIZE,
+            side=RIGHT_HAND,
+            K=NO_K,
+            seed=FIRST_SEED,
+        ):
+            return answer(self._from_keypoints(keypoints, palm, image_size, side, K), seed)
 
         return signature
 
@@ -182,8 +192,8 @@ class Served(tf.Module):
         )
         return {**found, "side": hands["side"]}
 
-    def _from_keypoints(self, keypoints, palm, side, K):
-        hands = {"palm": palm, "side": side, "K": K}
+    def _from_keypoints(self, keypoints, palm, image_size, side, K):
+        hands = {"palm": palm, "image_size": image_size, "side": side, "K": K}
         hands = {name: _rows_like(value, keypoints) for name, value in hands.items()}
         return normalised_keypoints({"keypoints": keypoints, **hands}, self.config)
 
@@ -291,10 +301,14 @@ def _checked_box(box, height, width, config):
 def normalised_keypoints(hands, config):
     """Keypoints of `B` hands → x `[B, 21, 2]` and A `[B, 3, 3]`, as in the training pipeline.
 
-    `hands` holds `keypoints`, `palm`, `side` and `K` as the signatures take them.
+    `hands` holds `keypoints`, `palm`, `side` and `K` as the signatures take them, and
+    `image_size` where it may be needed.
     """
-    uv, K = hands["keypoints"], hands["K"]
-    K = tf.where(K[:, 2:, 2:] == 0, _straight_camera(uv), K)
+    uv, K = tf.convert_to_tensor(hands["keypoints"]), tf.convert_to_tensor(hands["K"])
+    size = tf.convert_to_tensor(hands.get("image_size", NO_SIZE))
+    typical = geometry.typical_camera(size[:, 1], size[:, 0])
+    guess = tf.where(size[:, :1, None] == 0, _straight_camera(uv), typical)
+    K = tf.where(K[:, 2:, 2:] == 0, guess, K)
     H, A = pipeline.crop_to_hand({"uv": uv, "K": K, "side": hands["side"]}, config)
     if config.root == "palm":
         midway = (uv[:, hand.WRIST] + uv[:, PALM_PARTNER[config.dataset]]) / 2

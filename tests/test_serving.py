@@ -125,6 +125,15 @@ def test_keypoints_without_a_camera_are_seen_straight_on():
     np.testing.assert_allclose(found["joints"], model(tf.constant(x)), atol=1e-4)
 
 
+def test_keypoints_with_the_size_of_their_image_have_a_typical_camera():
+    model = model_of(modality="2d", root="wrist", side="none")
+    uv = np.float32(rng.uniform(50, 250, (2, 21, 2)))
+    K = np.float32([[640, 0, 320], [0, 640, 240], [0, 0, 1]])
+    told = answer(model, "keypoints", keypoints=uv, K=np.stack([K, K]))
+    found = answer(model, "keypoints", keypoints=uv, image_size=np.float32([[640, 480]] * 2))
+    np.testing.assert_allclose(found["joints"], told["joints"], atol=1e-5)
+
+
 def test_crops_are_as_in_the_photo_and_left_hands_are_mirrored_inside(rgb):
     model = rgb
     crops = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
@@ -185,16 +194,13 @@ def test_many_hypotheses_are_about_as_wide_as_the_posterior():
     model = model_of(modality="2d", latent="unified", side="none", root="wrist")
     uv = np.float32(rng.uniform(50, 250, (1, 21, 2)))
     served = serving.Served(model, MEAN_SCALE_MM, hypotheses=2000)
-    tensors = serving.normalised_keypoints(
-        {"keypoints": uv, "palm": np.zeros([1, 2]), "side": [1], "K": np.zeros([1, 3, 3], "f4")},
-        model.config,
-    )
+    shapes = {"palm": [1, 2], "image_size": [1, 2], "K": [1, 3, 3]}
+    nothing = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    tensors = serving.normalised_keypoints({"keypoints": uv, **nothing, "side": [1]}, model.config)
     q_h, q_c = model.encode_x(tensors["x"])
     sampled = np.array(q_h.sample(2000, seed=1))[:, 0]
     expected = np.array(model.decode_y(tf.constant(sampled), tf.zeros([2000, 0])))
-    found = served.signatures()["hypotheses"](
-        keypoints=uv, palm=np.zeros([1, 2], "f4"), side=[1], K=np.zeros([1, 3, 3], "f4"), seed=[0]
-    )
+    found = served.signatures()["hypotheses"](keypoints=uv, **nothing, side=[1], seed=[0])
     np.testing.assert_allclose(found["joints"][0].numpy().std(0), expected.std(0), rtol=0.15)
     assert q_c.event_shape[0] == 0
 
