@@ -127,7 +127,7 @@ class OfLite:
             found = serving.crop_photo(one, self.config)
             network = {"x": found["x"][None], "A": found["A"][None]}
         else:
-            hands.setdefault("palm", serving.NO_PALM)
+            hands |= {"palm": serving.NO_PALM, "image_size": tf.zeros([1, 2])}
             network = serving.normalised_keypoints(hands, self.config)
         y = self._model.predict({"x": network["x"], "side": inputs["side"]})
         joints_mm = self._mean_scale_mm * tf.matmul(y, network["A"])
@@ -142,14 +142,15 @@ class OfLite:
 class Predictor:
     """Poses of hands in photos, by any kind of model.
 
-    `config` is the model's; `joint_names` its 21 joints, the first of them as its root asks.
+    `config` is the model's; `joint_names` its 21 joints, the first of them as its root asks;
+    `has_codes` says whether it can `encode` and `decode`.
     """
 
     def __init__(self, model):
         self._model = model
         self.config = model.config
         self.joint_names = evaluation.joint_names(self.config.root)
-        self.codes = {"encode", "decode"} <= model.signatures
+        self.has_codes = {"encode", "decode"} <= model.signatures
 
     @property
     def needs_keypoints(self):
@@ -161,17 +162,24 @@ class Predictor:
         return [self._pose(photo, one) for one in hands]
 
     def encode(self, photo, one):
-        """z_h and z_c of a hand, each `[D]`; the sides of codes that are not there are empty."""
+        """z_h `[1, D]` and z_c `[1, D]` of a hand; a code that the model does not have is empty."""
         inputs, _ = self._inputs(photo, one)
         found = self._model.answer("encode", **inputs)
-        return tuple(found.get(name, np.zeros([1, 0]))[0] for name in ("z_h", "z_c"))
+        return tuple(found.get(name, np.zeros([1, 0], np.float32)) for name in ("z_h", "z_c"))
 
     def decode(self, z_h, z_c):
-        """Codes `[D]` → pose `[21, 3]` mm in the crop's frame, and x as decoder_x draws it."""
-        codes = {"z_h": z_h, "z_c": z_c}
-        given = {name: np.float32(z)[None] for name, z in codes.items() if len(z)}
-        found = self._model.answer("decode", **given)
-        return found["joints_mm"][0], found.get("image", found.get("keypoints"))[0]
+        """Codes `[N, D]` → poses `[N, 21, 3]` mm in the crop's frame, and x as decoder_x has it.
+
+        x: uint8 images `[N, R, R, 3]`, or keypoints `[N, 21, 2]` in ±0.5. A crop of a left hand
+        is mirrored where the model was trained so (`mirrors`).
+        """
+        codes = {name: z for name, z in (("z_h", z_h), ("z_c", z_c)) if z.shape[-1]}
+        found = self._model.answer("decode", **codes)
+        return found["joints_mm"], found["image" if "image" in found else "keypoints"]
+
+    def mirrors(self, one):
+        """Whether the model sees a `Hand` mirrored."""
+        return self.config.side == "mirror" and one.side == hand.LEFT
 
     def _pose(self, photo, one):
         inputs, to_window = self._inputs(photo, one)

@@ -33,6 +33,17 @@ COLUMNS = ("file", "frame", "hand", "side", "joint", "name")
 COLUMNS += ("u_px", "v_px", "x_mm", "y_mm", "z_mm", "std_mm")
 
 
+def parse_box(text):
+    """`left,top,right,bottom` px as four numbers. Raises `UserError`."""
+    try:
+        left, top, right, bottom = (float(value) for value in text.split(","))
+    except ValueError:
+        raise UserError(f"box {text}: give left,top,right,bottom in px") from None
+    if not (left < right and top < bottom):
+        raise UserError(f"box {text}: give left < right and top < bottom, in px")
+    return [left, top, right, bottom]
+
+
 def finder(boxes=(), keypoints_path=None, side=None, detector=None):
     """Which hands of a photo: `find(photo)` → list of `inference.Hand`.
 
@@ -148,11 +159,7 @@ class Predictions:
         """Predicts and records a photo; the drawn picture, which goes to `path`."""
         poses = self._predictor(photo, self._find_hands(photo))
         self._records.append({**record(photo, poses), "drawn": os.path.basename(path)})
-        drawn, scale = drawable(photo)
-        for pose in poses:
-            drawn = visualization.draw_hand(
-                drawn, scale * pose.uv, scale * pose.hand.box, label(pose.hand)
-            )
+        drawn, scale = draw(photo, poses)
         for number, pose in enumerate(poses):
             self._gallery.add(title(photo, number), drawn, scale * pose.hand.box, pose)
         return drawn
@@ -216,14 +223,18 @@ def table(records, joint_names):
     return text.getvalue()
 
 
-def drawable(photo):
-    """A photo's picture, small enough to draw on, and its px per px of the photo."""
+def draw(photo, poses):
+    """The photo with its poses, at most `DRAWN_SIDE` px long, and its px per px of the photo."""
     pixels = photo.pixels
     longer = max(pixels.shape[:2])
     if longer > DRAWN_SIDE:
         size = [max(1, round(side * DRAWN_SIDE / longer)) for side in pixels.shape[1::-1]]
         pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
-    return pixels, pixels.shape[1] / photo.size[0]
+    scale = pixels.shape[1] / photo.size[0]
+    for pose in poses:
+        uv, box = scale * pose.uv, scale * pose.hand.box
+        pixels = visualization.draw_hand(pixels, uv, box, label(pose.hand))
+    return pixels, scale
 
 
 def label(one):

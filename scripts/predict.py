@@ -51,7 +51,7 @@ def main(_):
 
 
 def _finder(predictor):
-    boxes = [_box(text) for text in FLAGS.box]
+    boxes = [predictions.parse_box(text) for text in FLAGS.box]
     if boxes and FLAGS.keypoints:
         raise UserError("--box and --keypoints: give one of them")
     if boxes and predictor.needs_keypoints:
@@ -60,16 +60,6 @@ def _finder(predictor):
     automatic = not boxes and not FLAGS.keypoints
     detector = detection.Detector(FLAGS.max_hands) if automatic else None
     return predictions.finder(boxes, FLAGS.keypoints, side, detector)
-
-
-def _box(text):
-    try:
-        left, top, right, bottom = (float(value) for value in text.split(","))
-    except ValueError:
-        raise UserError(f"--box={text}: give left,top,right,bottom in px") from None
-    if not (left < right and top < bottom):
-        raise UserError(f"--box={text}: give left < right and top < bottom, in px")
-    return [left, top, right, bottom]
 
 
 if __name__ == "__main__":

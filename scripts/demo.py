@@ -1,0 +1,34 @@
+"""A page to try a model in a browser: photo or camera in, joints, 3D and the latent space out.
+
+    python scripts/demo.py --model=runs/rendered
+
+then open http://127.0.0.1:7860. Needs `pip install '.[demo]'`.
+"""
+
+from absl import flags
+
+from dcmls_tf import demo, errors, inference
+from dcmls_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The options of the page."""
+    flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
+    flags.DEFINE_string("host", "127.0.0.1", "Address to serve at; 0.0.0.0: to everybody.")
+    flags.DEFINE_integer("port", 7860, "Port to serve at.", lower_bound=1, upper_bound=65535)
+
+
+def main(_):
+    """Flags → a server, until Ctrl-C."""
+    page = demo.build(inference.load(FLAGS.model))
+    try:
+        page.launch(server_name=FLAGS.host, server_port=FLAGS.port)
+    except OSError as error:
+        raise UserError(f"--port={FLAGS.port}: cannot be served at ({error})") from None
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)
