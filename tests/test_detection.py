@@ -83,8 +83,9 @@ def test_damaged_networks_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(
         subprocess,
         "run",
-        lambda command, **_: asked.append(command)
-        or subprocess.CompletedProcess(command, 1, "", "no network"),
+        lambda command, **_: (
+            asked.append(command) or subprocess.CompletedProcess(command, 1, "", "no network")
+        ),
     )
     with pytest.raises(UserError, match="pip: no network") as raised:
         detection.Detector()

@@ -92,7 +92,9 @@ def test_the_focal_length_is_given_or_exifs_or_typical(tmp_path, pixels):
     photo = photos.read(path)
     # 26 mm before a frame of 36 × 24 mm.
     expected = 26 / np.hypot(36, 24) * np.hypot(W, H)
-    np.testing.assert_allclose(photo.K, [[expected, 0, W / 2], [0, expected, H / 2], [0, 0, 1]], 1e-4)
+    np.testing.assert_allclose(
+        photo.K, [[expected, 0, W / 2], [0, expected, H / 2], [0, 0, 1]], 1e-4
+    )
     assert photo.focal_from == "exif"
     given = photos.read(path, focal=70)
     assert given.focal_from == "given" and given.K[0, 0] == given.K[1, 1] == 70
