@@ -166,6 +166,24 @@ def place_in_box(points_mm, box, K):
     return shift
 
 
+def place_over(points_mm, uv, K):
+    """Where a hand is that lies over `uv` and is as wide: the shift `[..., 3]` mm of its points.
+
+    Centre and spread (root mean square from it) of the projection are those of `uv`
+    `[..., N, 2]` px. `place` alone would pull a pose that differs from `uv` to the camera, near
+    which its errors in mm are small.
+    """
+    around = uv - tf.reduce_mean(uv, -2, keepdims=True)
+    seen = points_mm[..., :2]
+    for _ in range(PLACEMENT_ROUNDS):
+        spread = seen - tf.reduce_mean(seen, -2, keepdims=True)
+        ratio = tf.norm(around, axis=[-2, -1], keepdims=True)
+        ratio /= tf.norm(spread, axis=[-2, -1], keepdims=True)
+        shift = place(points_mm, uv - around + ratio * spread, tf.ones_like(uv), K)
+        seen = project(points_mm + shift[..., None, :], K)
+    return shift
+
+
 def look_at(direction):
     """The smallest rotation `[..., 3, 3]` that turns `direction` `[..., 3]` to (0, 0, 1)."""
     a, b, c = tf.unstack(tf.math.l2_normalize(direction, -1), axis=-1)

@@ -2,9 +2,9 @@
 
 A model gives joints relative to the root, in a hand of the training set's mean size. Where the
 hand is follows from its box: it is put where its projection just fills the box
-(`geometry.place_in_box`), or, for keypoints, where it projects nearest to them. So `uv` is the
-model's pose seen through the photo's camera, and `root_mm` is no better than the two guesses
-that the hand has the mean size and the camera its focal length (see `photos.camera`).
+(`geometry.place_in_box`), or, for keypoints, where it lies over them (`geometry.place_over`).
+So `uv` is the model's pose seen through the photo's camera, and `root_mm` is no better than the
+two guesses that the hand has the mean size and the camera its focal length (`photos.camera`).
 
 Exported models answer as `serving` says; a run's own model answers through the same signatures.
 """
@@ -213,12 +213,11 @@ class Predictor:
         }, to_window
 
     def _placed(self, joints_mm, keypoints, K):
-        """Where joints project nearest to keypoints; a palm's is not among them."""
-        of_wrist = 0.0 if self.config.root == "palm" else 1.0
-        weight = np.ones([hand.NUM_JOINTS, 2], np.float32)
-        weight[hand.WRIST] = of_wrist
-        root_mm = geometry.place(joints_mm, np.float32(keypoints), weight, np.float32(K))
-        return geometry.project(joints_mm + root_mm, np.float32(K)).numpy(), root_mm.numpy()
+        """Where joints lie over keypoints; a palm's centre is not among them."""
+        first = 1 if self.config.root == "palm" else 0
+        K, keypoints = np.float32(K), np.float32(keypoints)
+        root_mm = geometry.place_over(joints_mm[first:], keypoints[first:], K)
+        return geometry.project(joints_mm + root_mm, K).numpy(), root_mm.numpy()
 
 
 def cut_window(photo, box, crop_margin):

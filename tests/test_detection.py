@@ -106,7 +106,7 @@ def detector():
 def frame():
     """A rendered person's frame with one hand near the camera: pixels, joints px, side."""
     pytest.importorskip("embreex")
-    from test_predict_script import rendered_frame
+    from hand_files import rendered_frame
 
     return rendered_frame()
 

@@ -221,3 +221,19 @@ def test_single_examples_equal_their_batch(hands, draws):
     )
     tf.debugging.assert_near(single[0], H[3], atol=1e-3)
     tf.debugging.assert_near(single[1], A[3], atol=1e-5)
+
+
+def test_a_hand_over_its_own_keypoints_is_where_it_was(hands):
+    relative = hands - hands[:, :1]
+    found = geometry.place_over(tf.constant(relative), _pinhole(hands, K), K)
+    np.testing.assert_allclose(found, hands[:, 0], atol=1.0)
+
+
+def test_a_hand_over_keypoints_of_another_has_their_centre_and_spread(hands):
+    relative, uv = hands - hands.mean(1, keepdims=True), _pinhole(hands[::-1], K)
+    shift = geometry.place_over(tf.constant(relative), uv, K).numpy()
+    seen = _pinhole(relative + shift[:, None], K)
+    np.testing.assert_allclose(seen.mean(1), uv.mean(1), atol=2)
+    spread = [np.sqrt(np.var(points, 1).sum(-1)) for points in (seen, uv)]
+    np.testing.assert_allclose(*spread, rtol=0.05)
+    assert (shift[:, 2] > 100).all()
