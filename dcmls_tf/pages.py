@@ -35,7 +35,9 @@ const list = document.getElementById("hands");
 function show(number) {
   const figure = hands[number].figure;
   figure.layout.title = {text: hands[number].text};
-  Plotly.react("scene", figure.data, figure.layout, {responsive: true});
+  Plotly.react("scene", figure.data, figure.layout, {
+    responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetCameraDefault3d"]],
+  });
   for (const [i, button] of [...list.children].entries())
     button.className = i === number ? "shown" : "";
 }
@@ -92,7 +94,7 @@ def skeleton(joints_mm, std_mm=None, title="", names=hand.JOINTS):
         name: {"title": {"text": text}, "range": [float(m - reach), float(m + reach)]}
         for (name, text), m in zip(_AXES.items(), middle)
     }
-    eye = {"x": 0.35, "y": -1.6, "z": 0.35}  # From where the photo's camera is, a little aside.
+    eye = {"x": 0.45, "y": -2.1, "z": 0.45}  # From where the photo's camera is, a little aside.
     return go.Figure(
         [*bones, joints],
         {

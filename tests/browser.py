@@ -1,0 +1,45 @@
+"""Debian's Chromium without a screen, for the tests of pages."""
+
+import contextlib
+import shutil
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",  # 3D without a graphics card.
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1300",
+    # Nothing but this machine is there.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+
+
+@contextlib.contextmanager
+def chromium(profile_dir):
+    """A `selenium.webdriver.Chrome` with a profile of its own; pages have no internet."""
+    from selenium import webdriver
+
+    paths = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    missing = [name for name, path in paths.items() if path is None]
+    assert not missing, f"{missing} missing: apt-get install chromium chromium-driver"
+    options = webdriver.ChromeOptions()
+    options.binary_location = paths["chromium"]
+    for flag in (*FLAGS, f"--user-data-dir={profile_dir}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(paths["chromedriver"])
+    driver = webdriver.Chrome(options, service)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def complaints(driver):
+    """What the page wrote to the console as errors."""
+    return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
