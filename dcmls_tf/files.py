@@ -13,9 +13,14 @@ def write(path, content):
     os.replace(partial, path)
 
 
+def as_json(fields):
+    """A dict as JSON text; numbers that are not finite raise `ValueError`."""
+    return json.dumps(fields, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path, fields):
     """Writes a dict as JSON; numbers that are not finite raise `ValueError`."""
-    write(path, json.dumps(fields, indent=2, allow_nan=False) + "\n")
+    write(path, as_json(fields))
 
 
 def write_figure(path, figure):

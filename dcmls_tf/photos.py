@@ -8,6 +8,8 @@ large pictures are reduced for `pixels`, and `Photo.reduction` says by how much.
 import dataclasses
 import glob
 import itertools
+import math
+import numbers
 import os
 import warnings
 
@@ -23,7 +25,8 @@ VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wm
 DRAWN = ".hands."
 # Longer side of `Photo.pixels`; no network here sees more than 512 px of a hand.
 LARGEST_SIDE = 4096
-MOST_PIXELS = 250_000_000
+# Pillow refuses more than twice its own limit.
+MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
 # Diagonal of a 35 mm frame, which EXIF's equivalent focal length goes by.
 FILM_DIAGONAL_MM = 43.27
 DEFAULT_FPS = 30.0
@@ -103,7 +106,7 @@ def read(path, focal=None):
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # Of odd metadata, which nothing here needs.
             with Image.open(path) as image:
                 return _photo(path, image, focal)
     except UnidentifiedImageError:
@@ -112,7 +115,9 @@ def read(path, focal=None):
         raise UserError(f"{path}: {reason}; give a PNG, JPEG, TIFF, WebP or BMP file") from None
     except Image.DecompressionBombError:
         raise UserError(f"{path}: {_too_large()}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files.
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path}: is damaged or cannot be read ({reason})") from None
 
@@ -166,14 +171,14 @@ def camera(size, focal=None, film_mm=None):
     Args:
         size: width, height px.
         focal: focal length in px, if known.
-        film_mm: EXIF's focal length on 35 mm film; 0 and `None` mean not known.
+        film_mm: EXIF's focal length on 35 mm film; what is no positive number is not known.
     """
     width, height = size
     K = np.array(geometry.typical_camera(height, width))
     origin = "assumed"
     if focal:
         K[[0, 1], [0, 1]], origin = focal, "given"
-    elif film_mm:
+    elif isinstance(film_mm, numbers.Real) and 0 < film_mm < math.inf:
         K[[0, 1], [0, 1]] = film_mm / FILM_DIAGONAL_MM * np.hypot(width, height)
         origin = "exif"
     return K, origin

@@ -131,7 +131,7 @@ class Predictions:
             self._bar.update(1)
         content = io.BytesIO()
         Image.fromarray(drawn).save(content, format="png")
-        files.write(path, content.getvalue())
+        self._save(path, content.getvalue())
 
     def _video(self, source):
         video = photos.Video(source, self._focal)
@@ -177,9 +177,23 @@ class Predictions:
     def _write(self):
         names = list(self._predictor.joint_names)
         found = {"joint_names": names, "units": UNITS, "pictures": self._records}
-        files.write_json(os.path.join(self._out_dir, "predictions.json"), found)
-        files.write(os.path.join(self._out_dir, "predictions.csv"), table(self._records, names))
-        files.write(os.path.join(self._out_dir, "index.html"), self._gallery.page())
+        contents = {
+            "predictions.json": files.as_json(found),
+            "predictions.csv": table(self._records, names),
+            "index.html": self._gallery.page(),
+        }
+        for name, content in contents.items():
+            self._save(os.path.join(self._out_dir, name), content)
+
+    def _save(self, path, content):
+        try:
+            files.write(path, content)
+        except OSError as error:
+            raise _not_written(path, error) from None
+
+
+def _not_written(path, error):
+    return UserError(f"--out_dir: {path} cannot be written ({error.strerror})")
 
 
 def record(photo, poses):
@@ -267,13 +281,20 @@ class VideoFile:
             size = picture.shape[1::-1]
             self._writer = cv2.VideoWriter(self._partial, code, self._fps, size)
             if not self._writer.isOpened():
-                raise UserError(f"{self._path}: OpenCV cannot write a video there")
+                raise UserError(f"--out_dir: {self._path} cannot be written by OpenCV")
         self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
 
-    def __exit__(self, *_):
-        if self._writer is not None:
-            self._writer.release()
-            os.replace(self._partial, self._path)
+    def __exit__(self, kind, *_):
+        if self._writer is None:
+            return
+        self._writer.release()
+        if kind is None or kind is KeyboardInterrupt:  # What was asked for until then.
+            try:
+                os.replace(self._partial, self._path)
+            except OSError as error:
+                raise _not_written(self._path, error) from None
+        else:
+            os.remove(self._partial)
 
 
 def _rounded(values):

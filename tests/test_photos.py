@@ -102,6 +102,39 @@ def test_the_focal_length_is_given_or_exifs_or_typical(tmp_path, pixels):
     assert plain.focal_from == "assumed" and plain.K[0, 0] == W
 
 
+@pytest.mark.parametrize("film_mm", ["wide", 0, (26, 27)])
+def test_a_focal_length_that_is_none_is_passed_over(tmp_path, pixels, film_mm):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = film_mm
+    photo = photos.read(saved(tmp_path, "a.png", Image.fromarray(pixels), exif=exif))
+    assert photo.focal_from == "assumed" and photo.K[0, 0] == W
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp", "a.gif", "a.bmp"])
+@pytest.mark.filterwarnings("error")
+def test_damaged_bytes_give_a_picture_or_one_sentence(tmp_path, pixels, name):
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    options = {"exif": exif} if name not in ("a.gif", "a.bmp") else {}
+    path = saved(tmp_path, name, Image.fromarray(pixels), **options)
+    with open(path, "rb") as file:
+        content = file.read()
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[rng.integers(min(len(content), 300))] = rng.integers(256)
+        with open(path, "wb") as file:
+            file.write(damaged[: rng.integers(len(content))] if rng.integers(2) else damaged)
+        try:
+            assert photos.read(path).pixels.dtype == np.uint8
+        except UserError as error:
+            assert path in str(error)
+            refused += 1
+    assert refused > 5
+
+
 @pytest.mark.parametrize(
     "name, content, said",
     [
