@@ -110,6 +110,12 @@ class Config:
     )
     z_dim: int = option(30, "Size of a latent code z_h + z_c (Sec. 4.2).", lower=2)
     gamma_z: float = option(0.5, "Part of the code that is z_h (Table 1).", lower=0.01, upper=0.99)
+    initial_std: float = option(
+        1.0,
+        "Standard deviation that posteriors start with; 1 is the prior's, less is less noise.",
+        lower=1e-3,
+        upper=1.0,
+    )
     use_disc_h: bool = option(True, "Train D_h and align z_h with it (Eqs. 4, 5).")
     use_disc_c: bool = option(True, "Train D_c and judge T with it (Eqs. 6, 7).")
     use_translator: bool = option(
@@ -195,21 +201,34 @@ def load(run_dir):
         raise UserError(f"--run_dir: {path} is not a run's configuration ({error})") from None
 
 
-def define_flags():
+def define_flags(flag_values=flags.FLAGS):
     """Defines one absl flag per option."""
     define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    to = {"flag_values": flag_values}
     for field in dataclasses.fields(Config):
         choices = field.metadata["choices"]
         if choices:
-            flags.DEFINE_enum(field.name, field.default, choices, field.metadata["help"])
+            flags.DEFINE_enum(field.name, field.default, choices, field.metadata["help"], **to)
         else:
             kind = define.get(field.type, flags.DEFINE_string)
-            kind(field.name, field.default, field.metadata["help"])
+            kind(field.name, field.default, field.metadata["help"], **to)
 
 
-def from_flags():
+def from_flags(flag_values=flags.FLAGS):
     """The `Config` that the command line asks for. Raises `UserError`."""
-    return Config(**{f.name: getattr(flags.FLAGS, f.name) for f in dataclasses.fields(Config)})
+    return Config(**{f.name: getattr(flag_values, f.name) for f in dataclasses.fields(Config)})
+
+
+def from_flagfile(path):
+    """The `Config` that `--flagfile=path` alone asks for. Raises `UserError`."""
+    flag_values = flags.FlagValues()
+    flags.DEFINE_string("flagfile", "", "absl's own.", flag_values=flag_values)
+    define_flags(flag_values)
+    try:
+        flag_values([path, f"--flagfile={path}"])
+    except flags.Error as error:
+        raise UserError(f"--flagfile={path}: {error}") from None
+    return from_flags(flag_values)
 
 
 def _check_range(field, value):

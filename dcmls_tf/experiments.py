@@ -3,32 +3,40 @@
 An experiment is a set of rows, a row is some options on top of a data set's flagfile, and each
 row is trained with several seeds. A run lies in a folder named after its options, so that rows
 which experiments share are trained once; what is there already is read, not trained again.
+
+Each method trains with options found for it on the validation split (`tuning`), kept in
+`assets/tuned.json`; a row of an ablation has its method's.
 """
 
-import csv
+import concurrent.futures
+import contextlib
 import dataclasses
-import io
 import json
+import multiprocessing
 import os
+import pathlib
 import re
-import subprocess
-import sys
 
-import numpy as np
+from tqdm import tqdm
 
-from dcmls_tf import files, published, visualization
+from dcmls_tf import config as config_lib
 from dcmls_tf.errors import UserError
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TUNED_FILE = pathlib.Path(__file__).parent / "assets" / "tuned.json"
 FULL = "full (DCMLS)"
 UNIFIED = "unified (ULS)"
 DIRECT = "direct regression"
-
-LATENT_SPACES = {
+# ULS takes pairs of modalities in turn; the row after it is its latent space alone.
+METHODS = {
     DIRECT: {"latent": "none"},
-    UNIFIED: {"latent": "unified"},
-    "context of x split off": {"latent": "rgb_context"},
+    UNIFIED: {"latent": "unified", "schedule": "pairs"},
     FULL: {},
+}
+LATENT_SPACES = {
+    **METHODS,
+    "unified, one sum of all terms": {"latent": "unified"},
+    "context of x split off": {"latent": "rgb_context"},
 }
 PARTS = {
     FULL: {},
@@ -38,7 +46,11 @@ PARTS = {
     "without T": {"use_translator": False},
 }
 SHARES = {f"γ_z = {share}": {"gamma_z": share} for share in (0.2, 0.4, 0.5, 0.6, 0.8)}
-METHODS = {name: LATENT_SPACES[name] for name in (DIRECT, UNIFIED, FULL)}
+LABELS = {
+    f"{name}, {percent} % of the pairs": {**options, "labelled_percent": percent}
+    for percent in (1, 10, 100)
+    for name, options in METHODS.items()
+}
 
 # Experiment → (title, rows). Figures 6 and 7 show one run of the last kind.
 EXPERIMENTS = {
@@ -50,10 +62,13 @@ EXPERIMENTS = {
     "fig5": ("Figure 5: PCK beside published curves (STB)", METHODS),
     "fig6": ("Figure 6: walks in the latent space", {FULL: {}}),
     "fig7": ("Figure 7: predictions beside the truth", {FULL: {}}),
+    "labels": ("Fewer pairs, the rest of x and y unpaired", LABELS),
 }
 # Options for a look at the whole chain, not for numbers.
 QUICK = {"epochs": 2}
 SEEDS = {"quick": 1, "full": 3}
+# TensorFlow's memory grows over many models; a process ends after this many.
+RUNS_A_PROCESS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +77,8 @@ class Setting:
 
     dataset: `rendered`, `rhd` or `stb`; modality: `rgb` or `2d`; scale: `quick` or `full`;
     raw_dir: the data set's folder, or `None` for the flagfile's; transfer_dir: a folder in
-    RHD's layout to evaluate on as well, or `None`; seeds: runs a row, 0 for the scale's own.
+    RHD's layout to evaluate on as well, or `None`; seeds: runs a row, 0 for the scale's own;
+    parallel: runs at once, which share the cores.
     """
 
     dataset: str
@@ -73,12 +89,13 @@ class Setting:
     runs_dir: str = "runs/reproduce"
     transfer_dir: str = None
     seeds: int = 0
+    parallel: int = 1
 
     @property
     def flagfile(self):
         """The data set's flagfile."""
         name = self.dataset + ("_2d" if self.modality == "2d" else "")
-        return os.path.join(ROOT, "configs", f"{name}.cfg")
+        return str(ROOT / "configs" / f"{name}.cfg")
 
     @property
     def name(self):
@@ -90,175 +107,137 @@ class Setting:
         return self.seeds or SEEDS[self.scale]
 
     def run_dir(self, options, seed):
-        """The folder of one run: its options by name, then its seed."""
+        """The folder of one run: its row's options by name, then its seed."""
         text = "_".join(f"{key}={value}" for key, value in sorted(options.items()))
         slug = re.sub(r"[^\w=.-]+", "", text) or "default"
         return os.path.join(self.runs_dir, self.name, f"{slug}-seed{seed}")
+
+    def config(self, options, seed):
+        """The `Config` of one run: flagfile, tuned options, scale, the row's own options."""
+        places = {"data_dir": self.data_dir, "run_dir": self.run_dir(options, seed)}
+        if self.raw_dir:
+            places["raw_dir"] = self.raw_dir
+        chosen = {
+            **tuned_options(self.dataset, self.modality, method_of(options)),
+            **(QUICK if self.scale == "quick" else {}),
+            **options,
+        }
+        return config_lib.from_flagfile(self.flagfile).replace(**chosen, **places, seed=seed)
+
+
+def method_of(options):
+    """`direct`, `unified` or `full`: whose tuned options a row has."""
+    return {"none": "direct", "unified": "unified"}.get(options.get("latent"), "full")
+
+
+def tuned_options(dataset, modality, method):
+    """Options for comparing methods on a data set: what all have in common, then the method's."""
+    with open(TUNED_FILE, encoding="utf-8") as file:
+        found = json.load(file).get(f"{dataset} {modality}", {})
+    return {**found.get("common", {}), **found.get(method, {}).get("options", {})}
 
 
 def run(setting, options, seed):
     """Trains and evaluates one run unless it is there; returns its folder.
 
-    Raises `UserError` when training or evaluation fails; their own message is on stderr.
+    What it prints goes to `log.txt` in the folder. Raises `UserError` when a step fails.
     """
     run_dir = setting.run_dir(options, seed)
-    if not os.path.exists(os.path.join(run_dir, "report.json")):
-        _script("train.py", f"--flagfile={setting.flagfile}", *_options(setting, options, seed))
-        _script("evaluate.py", f"--run_dir={run_dir}", f"--data_dir={setting.data_dir}")
-    transfer = os.path.join(run_dir, "transfer.json")
-    if setting.transfer_dir and not os.path.exists(transfer):
-        where = f"--raw_dir={setting.transfer_dir}"
-        common = (f"--run_dir={run_dir}", f"--data_dir={setting.data_dir}", f"--report={transfer}")
-        _script("evaluate.py", *common, "--dataset=rhd", where)
+    os.makedirs(run_dir, exist_ok=True)
+    log_path = os.path.join(run_dir, "log.txt")
+    with (
+        open(log_path, "a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        try:
+            _run(setting, setting.config(options, seed))
+        except UserError as error:
+            raise UserError(f"{run_dir}: {error}; the same command goes on from here") from None
     return run_dir
 
 
+def _run(setting, config):
+    # Imported by the processes that train: TensorFlow starts here.
+    from dcmls_tf import distribution, runs
+
+    for report, where in _reports(setting, config.run_dir).items():
+        if os.path.exists(report):
+            continue
+        runs.Run(config, distribution.strategy()).train()
+        runs.evaluate_run(config.run_dir, report, **where)
+
+
+def _reports(setting, run_dir):
+    """What a run has to leave: report → options of the data that it is on."""
+    found = {os.path.join(run_dir, "report.json"): {}}
+    if setting.transfer_dir:
+        where = {"dataset": "rhd", "raw_dir": setting.transfer_dir}
+        found[os.path.join(run_dir, "transfer.json")] = where
+    return found
+
+
+def _is_done(setting, options, seed):
+    return all(map(os.path.exists, _reports(setting, setting.run_dir(options, seed))))
+
+
 def run_rows(setting, rows):
-    """Runs all seeds of all rows; row → list of run folders."""
+    """Runs all seeds of all rows that are not there yet, `setting.parallel` at once.
+
+    Returns row → list of run folders. Raises `UserError` when a run fails.
+    """
     seeds = range(setting.num_seeds)
-    return {name: [run(setting, options, seed) for seed in seeds] for name, options in rows.items()}
-
-
-def _options(setting, options, seed):
-    chosen = {
-        **(QUICK if setting.scale == "quick" else {}),
-        **options,
-        "seed": seed,
-        "run_dir": setting.run_dir(options, seed),
-        "data_dir": setting.data_dir,
-        **({"raw_dir": setting.raw_dir} if setting.raw_dir else {}),
+    jobs = [(options, seed) for seed in seeds for options in rows.values()]
+    missing = [job for job in jobs if not _is_done(setting, *job)]
+    if missing:
+        with worker_processes(setting.parallel) as pool:
+            prepare(pool, setting.config(*missing[0]))
+            in_parallel(pool, run, [(setting, *job) for job in missing], setting.name)
+    return {
+        name: [setting.run_dir(options, seed) for seed in seeds] for name, options in rows.items()
     }
-    return [f"--{key}={str(v).lower() if v in (True, False) else v}" for key, v in chosen.items()]
 
 
-def _script(name, *arguments):
-    command = [sys.executable, os.path.join(ROOT, "scripts", name), *arguments]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    if subprocess.run(command, env=environment, check=False).returncode:
-        shown = " ".join(["python", os.path.join("scripts", name), *arguments])
-        raise UserError(f"this step failed, see above; the same command goes on from here: {shown}")
+def prepare(pool, config):
+    """Prepares a run's data in one process of a pool, before several want to."""
+    pool.submit(_prepare, config).result()
 
 
-@dataclasses.dataclass(frozen=True)
-class Scores:
-    """One row's reports, one a seed."""
+def _prepare(config):
+    from dcmls_tf.data import preparation
 
-    reports: tuple
-    transfers: tuple
-
-    @classmethod
-    def read(cls, run_dirs):
-        """From run folders."""
-        return cls(*(_reports(run_dirs, name) for name in ("report.json", "transfer.json")))
-
-    def mean_std(self, key, transfer=False):
-        """Mean and standard deviation (n − 1) over seeds; the latter NaN for one seed."""
-        values = [report[key] for report in (self.transfers if transfer else self.reports)]
-        return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    preparation.from_config(config)
 
 
-def _reports(run_dirs, name):
-    paths = [os.path.join(run_dir, name) for run_dir in run_dirs]
-    return tuple(_json(path) for path in paths if os.path.exists(path))
+def in_parallel(pool, function, calls, name):
+    """Calls a function with each of a list of arguments, under a progress bar.
+
+    The first failure is raised when the calls under way have ended; no others are begun.
+    """
+    futures = [pool.submit(function, *arguments) for arguments in calls]
+    finished = concurrent.futures.as_completed(futures)
+    try:
+        for future in tqdm(finished, total=len(futures), desc=name, unit=" runs"):
+            future.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    return [future.result() for future in futures]
 
 
-def _json(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def table(title, setting, scores):
-    """A Markdown table of rows' `Scores`, measured rows first, published ones apart."""
-    first = next(iter(scores.values())).reports[0]
-    transfers = any(of.transfers for of in scores.values())
-    head = ["", "EPE mm", "AUC 20–50", "AUC 0–50", "AUC hand3d", "seeds"]
-    head += ["EPE mm, transfer"] if transfers else []
-    mean_pose = ["mean training pose", f"{first['baselines']['mean_pose']['epe_mm']:.2f}"]
-    lines = [f"## {title}", "", _measured_on(setting, first), ""]
-    lines += [_markdown_row(head), _markdown_row(["---"] * len(head))]
-    lines += [_markdown_row([name, *_cells(of, transfers)]) for name, of in scores.items()]
-    lines.append(_markdown_row(mean_pose + [""] * (len(head) - len(mean_pose))))
-    return "\n".join([*lines, *_published(setting)]) + "\n"
-
-
-def _cells(scores, transfers):
-    areas = [scores.mean_std(f"auc_{grid}") for grid in ("20_50", "0_50", "hand3d")]
-    cells = [_plus_minus(scores.mean_std("epe_mm"), 2)]
-    cells += [*(_plus_minus(area, 3) for area in areas), str(len(scores.reports))]
-    if transfers:
-        cells.append(_plus_minus(scores.mean_std("epe_mm", transfer=True), 2))
-    return cells
-
-
-def _measured_on(setting, report):
-    return (
-        f"Measured: {report['source']}, {report['samples']} samples of the {report['split']} "
-        f"split, root {report['root']}, true scale bone, --scale={setting.scale}."
+def worker_processes(count):
+    """A pool of fresh processes in which TensorFlow shares the cores evenly."""
+    return concurrent.futures.ProcessPoolExecutor(
+        count,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_limit_threads,
+        initargs=(max(1, (os.cpu_count() or 1) // count),),
+        max_tasks_per_child=RUNS_A_PROCESS,
     )
 
 
-def _published(setting):
-    rows = published.rows(setting.dataset, setting.modality)
-    if not rows:
-        return []
-    lines = ["", f"Published, on {setting.dataset.upper()}'s own splits:", ""]
-    lines += [_markdown_row(["", "EPE mm", "AUC"]), _markdown_row(["---"] * 3)]
-    for method, values in rows.items():
-        lines.append(_markdown_row([method, *("" if v is None else str(v) for v in values)]))
-    return lines
+def _limit_threads(count):
+    import tensorflow as tf
 
-
-def _markdown_row(cells):
-    return "| " + " | ".join(cells) + " |"
-
-
-def _plus_minus(mean_std, digits):
-    mean, std = mean_std
-    return f"{mean:.{digits}f}" + ("" if np.isnan(std) else f" ± {std:.{digits}f}")
-
-
-def pck_curves(row_dirs):
-    """Row → (thresholds in mm `[T]`, mean PCK over seeds `[T]`), from the runs' CSV files."""
-    curves = {}
-    for name, run_dirs in row_dirs.items():
-        tables = [_read_curve(os.path.join(d, "report.pck.csv")) for d in run_dirs]
-        curves[name] = (tables[0][:, 0], np.mean([t[:, 1] for t in tables], axis=0))
-    return curves
-
-
-def _read_curve(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return np.array([[float(r["threshold_mm"]), float(r["pck"])] for r in csv.DictReader(file)])
-
-
-def curves_csv(curves):
-    """Curves on one grid as text: a column of thresholds and one a row."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["threshold_mm", *curves])
-    thresholds_mm = next(iter(curves.values()))[0]
-    for i, threshold_mm in enumerate(thresholds_mm):
-        writer.writerow([f"{threshold_mm:.1f}", *(f"{pck[i]:.6f}" for _, pck in curves.values())])
-    return text.getvalue()
-
-
-def write(title, setting, row_dirs, stem):
-    """Writes an experiment's table (.md), curves (.csv) and figure (.png); returns the paths.
-
-    row_dirs: row → folders of its runs; stem: the paths without their extensions.
-    """
-    scores = {name: Scores.read(run_dirs) for name, run_dirs in row_dirs.items()}
-    curves = pck_curves(row_dirs)
-    labelled = {
-        f"{name}: AUC {scores[name].mean_std('auc_20_50')[0]:.3f}": curve
-        for name, curve in curves.items()
-    }
-    beside_ours = published.curves(setting.dataset) if setting.modality == "rgb" else {}
-    first = next(iter(scores.values())).reports[0]
-    caption = f"{title}\n{_measured_on(setting, first)}"
-    text = table(title, setting, scores)
-    files.write(f"{stem}.md", text)
-    files.write(f"{stem}.csv", curves_csv(curves))
-    files.write_figure(f"{stem}.png", visualization.pck_figure(labelled, caption, beside_ours))
-    print(text)
-    return [f"{stem}.{extension}" for extension in ("md", "csv", "png")]
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(count)

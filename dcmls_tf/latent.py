@@ -1,8 +1,11 @@
 """The disentangled latent code: network outputs → TFP distributions, prior, KL, samples.
 
 A code has two parts (Eq. 2): z = z_h ⊕ z_c, hand pose and context, each a diagonal
-Gaussian. Encoders emit one tensor `[B, 2·(z_h + z_c)]`, locations then log-variances.
+Gaussian. Encoders emit one tensor `[B, 2·(z_h + z_c)]`, locations then log-variances, the
+latter relative to the standard deviation that a fresh network starts with.
 """
+
+import math
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -15,14 +18,19 @@ def gaussian(loc, log_var):
     return tfd.Independent(tfd.Normal(loc, tf.exp(0.5 * log_var)), 1)
 
 
-def posterior(params):
-    """`[B, 2D]`, location then log-variance → a Gaussian of event shape `[D]`."""
-    return gaussian(*tf.split(params, 2, axis=-1))
+def posterior(params, initial_std=1.0):
+    """`[B, 2D]`, location then log-variance → a Gaussian of event shape `[D]`.
+
+    A log-variance of 0 stands for the standard deviation `initial_std`.
+    """
+    loc, log_var = tf.split(params, 2, axis=-1)
+    return gaussian(loc, log_var + 2 * math.log(initial_std))
 
 
-def posteriors(params, z_h_dim):
+def posteriors(params, z_h_dim, initial_std=1.0):
     """`[B, 2·(z_h + z_c)]` → q(z_h | ·) and q(z_c | ·), of event shapes `[z_h]` and `[z_c]`."""
     loc, log_var = tf.split(params, 2, axis=-1)
+    log_var += 2 * math.log(initial_std)
     pose = gaussian(loc[:, :z_h_dim], log_var[:, :z_h_dim])
     context = gaussian(loc[:, z_h_dim:], log_var[:, z_h_dim:])
     return pose, context

@@ -65,18 +65,18 @@ class DCMLS(keras.Model):
     def encode_x(self, x, side=None, training=False, seed=None):
         """q(z_h | x), q(z_c | x)."""
         params = self.encoder_x(x, side=side, training=training, seed=seed)
-        return latent.posteriors(params, self.z_h_dim)
+        return latent.posteriors(params, self.z_h_dim, self.config.initial_std)
 
     def encode_y(self, y, training=False, seed=None):
         """q(z_h | y), q(z_c | y)."""
         params = self.encoder_y(y, training=training, seed=seed)
-        return latent.posteriors(params, self.z_h_dim)
+        return latent.posteriors(params, self.z_h_dim, self.config.initial_std)
 
     def translate(self, z_c_x, training=False):
         """T: z_c^x `[B, z_c]` → the distribution of z_c^y, or `None` without a translator."""
         if self.translator is None:
             return None
-        return latent.posterior(self.translator(z_c_x, training=training))
+        return latent.posterior(self.translator(z_c_x, training=training), self.config.initial_std)
 
     def context_for_y(self, z_c_x, q_c_y_hat, seed=None):
         """What stands for z_c^y in a prediction: T's output, x's own context, or nothing."""

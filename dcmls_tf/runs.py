@@ -202,6 +202,31 @@ def load_model(run_dir):
     return model, config, int(newest.rsplit("-", 1)[-1])
 
 
+def evaluate_run(
+    run_dir, report_path, split="evaluation", joints="visible", batch_size=64, **data_options
+):
+    """Evaluates a run's best model on any data of its modality; writes and returns the report.
+
+    split: a TFDS split, or `validation`; joints: as in `evaluation.evaluate`; data_options:
+    options of `Config` that say which data and where. Raises `UserError`.
+    """
+    model, config, step = load_model(run_dir)
+    evaluation.check_writable(report_path)
+    config = config.replace(**data_options)
+    builder = preparation.from_config(config)
+    split = pipeline.validation_split(config) if split == "validation" else split
+    return evaluation.evaluate(
+        compiled(model),
+        lambda: pipeline.evaluation_batches(builder, config, split, batch_size),
+        config,
+        split,
+        evaluation.TrainingStatistics.load(run_dir),
+        report_path,
+        {"run_dir": run_dir, "checkpoint_step": step},
+        joints,
+    )
+
+
 def _networks(model):
     return tf.train.Checkpoint(networks=training.variables_by_name(model.networks()))
 

@@ -13,7 +13,6 @@ import re
 from absl import flags
 
 from dcmls_tf import errors, evaluation, runs
-from dcmls_tf.data import pipeline, preparation
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
 FLAGS = flags.FLAGS
@@ -42,21 +41,13 @@ def define_flags():
 def main(_):
     """Flags → one report."""
     report_path = FLAGS.report or os.path.join(FLAGS.run_dir, "report.json")
-    model, config, step = runs.load_model(FLAGS.run_dir)
-    evaluation.check_writable(report_path)
-    config = config.replace(**{n: FLAGS[n].value for n in DATA_FLAGS if FLAGS[n].value})
-    builder = preparation.from_config(config)
-    validation = pipeline.validation_split(config)
-    split = validation if FLAGS.split == "validation" else FLAGS.split
-    result = evaluation.evaluate(
-        runs.compiled(model),
-        lambda: pipeline.evaluation_batches(builder, config, split, FLAGS.batch_size),
-        config,
-        split,
-        evaluation.TrainingStatistics.load(FLAGS.run_dir),
+    result = runs.evaluate_run(
+        FLAGS.run_dir,
         report_path,
-        {"run_dir": FLAGS.run_dir, "checkpoint_step": step},
+        FLAGS.split,
         FLAGS.joints,
+        FLAGS.batch_size,
+        **{name: FLAGS[name].value for name in DATA_FLAGS if FLAGS[name].value},
     )
     print(evaluation.table(result))
     print(f"written: {report_path} and {evaluation.beside(report_path, '*')}")

@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from dcmls_tf import errors, experiments, showcase
+from dcmls_tf import comparison, errors, experiments, showcase
 
 FLAGS = flags.FLAGS
 
@@ -25,6 +25,7 @@ def define_flags():
     flags.DEFINE_enum("modality", "rgb", ("rgb", "2d"), "Source modality x.")
     flags.DEFINE_enum("scale", "full", ("quick", "full"), "Quick: to see that all of it runs.")
     flags.DEFINE_integer("seeds", 0, "Runs a row; 0: one for quick, three for full.", lower_bound=0)
+    flags.DEFINE_integer("parallel", 1, "Runs at once; they share the cores.", lower_bound=1)
     flags.DEFINE_string("raw_dir", None, "Folder with the data set (the flagfile's).")
     flags.DEFINE_string("transfer_dir", None, "RHD's layout; evaluates each run there as well.")
     flags.DEFINE_string("data_dir", "data", "Folder for prepared data.")
@@ -34,8 +35,9 @@ def define_flags():
 
 def main(_):
     """Flags → one experiment."""
-    fields = ("dataset", "modality", "scale", "raw_dir", "data_dir", "runs_dir", "transfer_dir")
-    setting = experiments.Setting(**{f: FLAGS[f].value for f in fields}, seeds=FLAGS.seeds)
+    fields = ("dataset", "modality", "scale", "raw_dir", "data_dir", "runs_dir")
+    fields += ("transfer_dir", "seeds", "parallel")
+    setting = experiments.Setting(**{f: FLAGS[f].value for f in fields})
     title, rows = experiments.EXPERIMENTS[FLAGS.experiment]
     row_dirs = experiments.run_rows(setting, rows)
     stem = os.path.join(FLAGS.out_dir, f"{FLAGS.experiment}-{setting.name}")
@@ -44,7 +46,7 @@ def main(_):
     if FLAGS.experiment in shown:
         written = shown[FLAGS.experiment](row_dirs[experiments.FULL][0], setting, stem)
     else:
-        written = experiments.write(title, setting, row_dirs, stem)
+        written = comparison.write(title, setting, row_dirs, stem)
     print(f"written: {', '.join(written)}")
 
 

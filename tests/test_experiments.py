@@ -1,19 +1,18 @@
-"""Rows, run folders, and tables from reports; one experiment whole, in real processes."""
+"""Rows, options and run folders; a search; one experiment whole, in real processes."""
 
-import csv
 import json
 import os
 import pathlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 import raw_trees
-from PIL import Image
 
-from dcmls_tf import config, experiments
-from dcmls_tf.experiments import Scores, Setting
+from dcmls_tf import comparison, config, experiments, tuning
+from dcmls_tf.errors import UserError
+from dcmls_tf.experiments import Setting
 
 ROOT = pathlib.Path(__file__).parents[1]
 SETTING = Setting("stb", "2d", "quick")
@@ -39,43 +38,56 @@ def test_shared_rows_share_a_run():
     assert SETTING.run_dir({"gamma_z": 0.2}, 0) != SETTING.run_dir({"gamma_z": 0.2}, 1)
 
 
-def write_run(folder, epe_mm, pck):
-    folder.mkdir(parents=True)
-    areas = {f"auc_{grid}": 0.9 for grid in ("20_50", "0_50", "hand3d")}
-    facts = {"source": "stb", "split": "evaluation", "samples": 7, "root": "palm"}
-    report = {**facts, "epe_mm": epe_mm, **areas, "baselines": {"mean_pose": {"epe_mm": 30.0}}}
-    (folder / "report.json").write_text(json.dumps(report))
-    lines = ["threshold_mm,pck,other", "0.0,0,0", f"50.0,{pck},0"]
-    (folder / "report.pck.csv").write_text("\n".join(lines))
-    return str(folder)
-
-
-def test_tables_hold_means_deviations_and_published_rows_apart(tmp_path):
-    dirs = {
-        "one seed": [write_run(tmp_path / "a0", 8.0, 0.5)],
-        "three seeds": [write_run(tmp_path / f"b{i}", e, e / 10) for i, e in enumerate((5, 6, 7))],
+def test_a_run_has_its_rows_options_its_methods_and_the_settings_places(tmp_path, monkeypatch):
+    tuned = {
+        "common": {"joint_width": 64, "learning_rate": 2e-3},
+        "full": {"options": {"learning_rate": 3e-3}},
+        "unified": {"options": {"weight_kl": 1e-7}},
     }
-    written = experiments.write("A title", Setting("stb", "rgb", "full"), dirs, str(tmp_path / "t"))
-    text = (tmp_path / "t.md").read_text()
-    assert "| one seed | 8.00 | 0.900 |" in text
-    assert f"| three seeds | 6.00 ± {np.std([5, 6, 7], ddof=1):.2f} | 0.900 ± 0.000 |" in text
-    assert "| mean training pose | 30.00 |" in text
-    measured, apart = text.split("Published")
-    assert "7.27" in apart and "7.27" not in measured
-    with open(tmp_path / "t.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert float(rows[-1]["three seeds"]) == pytest.approx(0.6)
-    with Image.open(tmp_path / "t.png") as figure:
-        assert np.asarray(figure.convert("L")).std() > 10
-    assert [pathlib.Path(p).suffix for p in written] == [".md", ".csv", ".png"]
+    (tmp_path / "tuned.json").write_text(json.dumps({"stb 2d": tuned}))
+    monkeypatch.setattr(experiments, "TUNED_FILE", tmp_path / "tuned.json")
+    plain = config.from_flagfile(SETTING.flagfile)
+    full = SETTING.config({"use_disc_h": False}, seed=2)
+    assert (full.joint_width, full.learning_rate, full.use_disc_h) == (64, 3e-3, False)
+    assert (full.seed, full.epochs, full.dataset) == (2, experiments.QUICK["epochs"], "stb")
+    unified = SETTING.config({"latent": "unified", "schedule": "pairs"}, seed=0)
+    assert (unified.learning_rate, unified.weight_kl) == (2e-3, 1e-7)
+    elsewhere = Setting("rhd", "2d", "full", raw_dir="there").config({}, seed=0)
+    assert (elsewhere.raw_dir, elsewhere.learning_rate) == ("there", plain.learning_rate)
 
 
-def test_transfers_get_a_column(tmp_path):
-    run_dir = write_run(tmp_path / "a", 8.0, 0.5)
-    (tmp_path / "a" / "transfer.json").write_text(json.dumps({"epe_mm": 12.5}))
-    text = experiments.table("t", SETTING, {"row": Scores.read([run_dir])})
-    assert "EPE mm, transfer" in text
-    assert "| 1 | 12.50 |" in text
+def test_what_has_been_found_is_of_the_methods_own_spaces():
+    tuned = json.loads(experiments.TUNED_FILE.read_text())
+    for setting, entry in tuned.items():
+        dataset, modality = setting.split()
+        for method, options in tuning.OPTIONS.items():
+            assert set(entry[method]["options"]) == set(tuning.SPACES[method])
+            Setting(dataset, modality, "full").config(options, seed=0)
+        assert len({entry[method]["trials"] for method in tuning.OPTIONS}) == 1
+
+
+def failing(number):
+    if number == 2:
+        raise UserError("the second")
+    return number
+
+
+def test_the_first_failure_in_parallel_is_raised():
+    with ThreadPoolExecutor(1) as pool, pytest.raises(UserError, match="the second"):
+        experiments.in_parallel(pool, failing, [(n,) for n in range(5)], "")
+    with ThreadPoolExecutor(2) as pool:
+        assert experiments.in_parallel(pool, failing, [(3,), (1,)], "") == [3, 1]
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_stopped(tmp_path):
+    tree = raw_trees.write_stb(tmp_path / "stb", frames={"B1Counting": 20, "B2Counting": 100}, images=False)
+    places = {"raw_dir": tree, "data_dir": tmp_path / "data", "runs_dir": tmp_path / "runs"}
+    setting = Setting("stb", "2d", "full", **{k: str(v) for k, v in places.items()})
+    first = tuning.search(setting, "full", trials=1, epochs=1)
+    found = tuning.search(setting, "full", trials=2, epochs=1)
+    assert (first["trials"], found["trials"]) == (1, 2)
+    assert found["validation_epe_mm"] <= first["validation_epe_mm"]
 
 
 @pytest.mark.slow
@@ -103,7 +115,7 @@ def test_experiments_run_whole_and_are_read_the_second_time(tmp_path):
         f"fig6-rhd-2d-quick.{e}" for e in ("png", "gif", "csv")
     }
     setting = Setting("rhd", "2d", "quick")
-    experiments.write("t", setting, {"row": [str(report.parent)]}, str(tmp_path / "t"))
+    comparison.write("t", setting, {"row": [str(report.parent)]}, str(tmp_path / "t"))
     fields = json.loads(report.read_text())
     text = (tmp_path / "t.md").read_text()
     assert f"| row | {fields['epe_mm']:.2f} |" in text

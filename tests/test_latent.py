@@ -40,6 +40,16 @@ def test_posteriors_split_locations_and_log_variances_alike():
     assert pose.batch_shape == [2] and pose.event_shape == [3]
 
 
+def test_fresh_networks_start_with_the_standard_deviation_that_is_asked_for():
+    params = rng.normal(size=(2, 6)).astype(np.float32)
+    plain, narrow = (latent.posterior(tf.constant(params), std) for std in (1.0, 0.1))
+    np.testing.assert_allclose(narrow.mean(), plain.mean())
+    np.testing.assert_allclose(narrow.stddev(), 0.1 * plain.stddev(), rtol=1e-5)
+    both = latent.posteriors(tf.zeros([1, 6]), z_h_dim=2, initial_std=0.1)
+    for q in both:
+        np.testing.assert_allclose(q.stddev(), np.full(q.mean().shape, 0.1), rtol=1e-5)
+
+
 def test_samples_are_reparametrised_and_repeat_with_their_seed():
     loc = tf.Variable(rng.normal(size=(2, 3)).astype(np.float32))
     with tf.GradientTape() as tape:

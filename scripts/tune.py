@@ -1,0 +1,42 @@
+"""Searches options for comparing methods on a data set, by its validation split alone.
+
+    python scripts/tune.py --dataset=stb --modality=2d --raw_dir=STB --trials=12 --epochs=15
+
+Each of `direct`, `unified` and `full` gets the same number of trials. An interrupted search goes
+on; `scripts/reproduce.py` trains with what it found, in `dcmls_tf/assets/tuned.json`.
+"""
+
+from absl import flags
+
+from dcmls_tf import errors, experiments, tuning
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The options of a search; the methods' spaces are in `tuning`."""
+    flags.DEFINE_enum("dataset", "rendered", ("rendered", "rhd", "stb"), "Data set.")
+    flags.DEFINE_enum("modality", "rgb", ("rgb", "2d"), "Source modality x.")
+    flags.DEFINE_multi_enum("methods", list(tuning.SPACES), tuple(tuning.SPACES), "Methods.")
+    flags.DEFINE_integer("trials", 12, "Trials a method.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 15, "Passes over the training data, a trial.", lower_bound=1)
+    flags.DEFINE_integer("parallel", 1, "Methods at once; they share the cores.", lower_bound=1)
+    flags.DEFINE_string("raw_dir", None, "Folder with the data set (the flagfile's).")
+    flags.DEFINE_string("data_dir", "data", "Folder for prepared data.")
+    flags.DEFINE_string("runs_dir", "runs/reproduce", "Folder of the trials.")
+
+
+def main(_):
+    """Flags → options of each method."""
+    fields = ("dataset", "modality", "raw_dir", "data_dir", "runs_dir", "parallel")
+    setting = experiments.Setting(**{f: FLAGS[f].value for f in fields}, scale="full")
+    found = tuning.search_all(setting, FLAGS.methods, FLAGS.trials, FLAGS.epochs)
+    tuning.keep(setting, found)
+    for method, of in found.items():
+        print(f"{method}: validation EPE {of['validation_epe_mm']:.2f} mm with {of['options']}")
+    print(f"written: {experiments.TUNED_FILE}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)
