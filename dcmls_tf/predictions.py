@@ -21,8 +21,8 @@ from dcmls_tf import files, hand, inference, keypoints, pages, photos, visualiza
 from dcmls_tf.errors import UserError
 
 SUFFIX = photos.DRAWN.rstrip(".")
-# Longer side of a drawn picture.
-DRAWN_SIDE = 1600
+# Longer side of a drawn picture, at most and at least; a small one is magnified for it, a little.
+DRAWN_SIDE, SMALLEST_SIDE, MAGNIFIED = 1600, 640, 4
 UNITS = {
     "uv": "px of the upright picture, from its upper left corner",
     "joints_mm": "mm relative to the root joint; camera frame: x right, y down, z forward",
@@ -238,12 +238,14 @@ def table(records, joint_names):
 
 
 def draw(photo, poses):
-    """The photo with its poses, at most `DRAWN_SIDE` px long, and its px per px of the photo."""
+    """The photo with its poses, large enough to see them, and its px per px of the file's."""
     pixels = photo.pixels
     longer = max(pixels.shape[:2])
-    if longer > DRAWN_SIDE:
-        size = [max(1, round(side * DRAWN_SIDE / longer)) for side in pixels.shape[1::-1]]
-        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    factor = min(DRAWN_SIDE / longer, max(1, min(-(-SMALLEST_SIDE // longer), MAGNIFIED)))
+    if factor != 1:
+        size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
+        how = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+        pixels = np.array(Image.fromarray(pixels).resize(size, how))
     scale = pixels.shape[1] / photo.size[0]
     for pose in poses:
         uv, box = scale * pose.uv, scale * pose.hand.box

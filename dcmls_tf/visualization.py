@@ -19,7 +19,7 @@ HIDDEN_ALPHA = 90
 TRUTH_COLOUR = (165, 165, 165)
 OUTLINE = (20, 20, 20)
 PAPER = (250, 250, 250)
-LABEL_PX = 12
+LABEL_PX = 14
 GRID_LINE = (222, 222, 222)
 GRID_AXIS = (185, 185, 185)
 
@@ -74,17 +74,20 @@ def draw_hand(image, uv, box, label=""):
     image, uv, box = as_uint8(image).copy(), _points("uv", uv, 2), np.asarray(box, float)
     side = max(box[2:] - box[:2])
     size = np.array(image.shape[1::-1])
+    text = np.array([_font().getlength(label), LABEL_PX + 2])
+    # Above the box, and within the photo where it is wide enough.
+    place = np.maximum(np.minimum(box[:2] - [0, text[1]], size - text), 0)
     corners = np.concatenate([uv, box.reshape(2, 2)])
-    first = np.clip(corners.min(axis=0) - 0.2 * side - LABEL_PX, 0, size - 1).astype(int)
-    end = np.clip(corners.max(axis=0) + 0.2 * side + LABEL_PX, first + 1, size).astype(int)
+    first = np.minimum(corners.min(axis=0) - 0.2 * side, place)
+    end = np.maximum(corners.max(axis=0) + 0.2 * side, place + text + 1)
+    first = np.clip(first, 0, size - 1).astype(int)
+    end = np.clip(np.ceil(end), first + 1, size).astype(int)
     part = image[first[1] : end[1], first[0] : end[0]]
     width = float(np.clip(side / 60, 1.2, min(size) / 60))
     drawn = Image.fromarray(draw_skeleton(part, uv - first, width=width))
     draw = ImageDraw.Draw(drawn)
-    left, top, right, bottom = (box - np.tile(first, 2)).tolist()
-    draw.rectangle([left, top, right, bottom], outline=PAPER)
-    place = (max(left, 0), max(top - LABEL_PX - 2, 0))
-    draw.text(place, label, PAPER, _font(), stroke_width=1, stroke_fill=OUTLINE)
+    draw.rectangle((box - np.tile(first, 2)).tolist(), outline=PAPER)
+    draw.text(tuple(place - first), label, PAPER, _font(), stroke_width=1, stroke_fill=OUTLINE)
     part[:] = np.array(drawn)
     return image
 

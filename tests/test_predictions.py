@@ -115,8 +115,8 @@ def test_a_picture_gives_a_drawing_json_csv_and_a_page(tmp_path):
     np.testing.assert_allclose(first["joints_mm"], JOINTS_MM, atol=1e-3)
     drawn = np.array(Image.open(tmp_path / "out" / "a.hands.png")).astype(int)
     for joint in hand.TIPS:
-        u, v = uv[joint].astype(int)
-        near = drawn[max(v - 2, 0) : v + 3, max(u - 2, 0) : u + 3]
+        u, v = (4 * uv[joint]).astype(int)  # A small picture is drawn magnified.
+        near = drawn[v - 2 : v + 3, u - 2 : u + 3]
         assert (np.abs(near - hand.joint_colour(joint)).max(-1) < 60).any(), hand.JOINTS[joint]
 
 
@@ -183,7 +183,7 @@ def test_a_video_with_a_broken_frame(tmp_path):
     assert len(records) == 1 + 5 and {r["drawn"] for r in records[:-1]} == {"v.hands.mp4"}
     np.testing.assert_allclose([r["time_s"] for r in records[:2]], [0, 0.1], atol=1e-6)
     drawn = frames_of(tmp_path / "out" / "v.hands.mp4")
-    assert len(drawn) == 5 and drawn[0].size == SIZE
+    assert len(drawn) == 5 and drawn[0].size == (640, 480)
 
 
 def test_of_a_video_as_many_frames_as_wanted(tmp_path):
@@ -240,8 +240,20 @@ def test_large_pictures_are_drawn_smaller(monkeypatch):
     drawn, scale = predictions.draw(photo, Fixed()(photo, [inference.Hand(box)]))
     assert drawn.shape == (60, 80, 3) and scale == 1 / 4
     marked = np.argwhere(drawn.any(-1))[:, ::-1]
-    assert (marked.min(0) >= np.array(BOX[:2]) / 2 - 16).all()
-    assert marked[:, 1].max() <= BOX[3] / 2 + 4
+    assert marked.min() >= 0 and marked[:, 1].max() <= BOX[3] / 2 + 4
+
+
+def test_a_label_is_whole_at_the_edge_of_a_picture():
+    photo = photos.Photo("a.png", np.zeros((480, 640, 3), np.uint8), (640, 480), np.eye(3), "given")
+
+    def text_of(box):
+        (pose,) = Fixed()(photo, [inference.Hand(np.float32(box))])
+        drawn = predictions.draw(photo, [pose])[0].astype(int)
+        white = (drawn > 240).all(-1)
+        return white[: int(box[1])].sum()
+
+    inside, at_the_right = text_of([300, 100, 320, 160]), text_of([610, 100, 638, 160])
+    assert inside == at_the_right > 100
 
 
 def test_a_hand_is_labelled_with_how_its_side_is_known():
