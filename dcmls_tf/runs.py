@@ -23,6 +23,8 @@ from dcmls_tf.monitoring import Monitor
 LOG_STEPS = 50
 CHECKPOINTS_KEPT = 2
 EVALUATION_BATCH = 128
+# Drawing takes longer than a short epoch does: pictures of an epoch come this far apart.
+PICTURES_SECONDS = 30
 # Options that may differ when a run goes on: where things are, not what they are.
 PLACES = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps")
 
@@ -42,6 +44,7 @@ class Run:
         self.predict = compiled(self.trainer.model)
         self.newest = self._manager(self.trainer.checkpointed(), "checkpoints", CHECKPOINTS_KEPT)
         self.best = self._manager(_networks(self.trainer.model), "best", 1)
+        self._pictures_at = time.monotonic()
 
     def _manager(self, checkpoint, folder, keep):
         return tf.train.CheckpointManager(
@@ -144,9 +147,16 @@ class Run:
         )
         if self.writes:
             print(f"  validation EPE {report['epe_mm']:.2f} mm, AUC {report['auc_20_50']:.3f}")
-            self.monitor.pck(step, predictions)
-            self.monitor.examples(step, self.trainer.model, next(iter(self._validation_batches())))
+            self._show(step, predictions)
         return report
+
+    def _show(self, step, predictions):
+        """Pictures for TensorBoard; every epoch's where epochs are long, and the last one's."""
+        if time.monotonic() < self._pictures_at and step < self.total_steps:
+            return
+        self.monitor.pck(step, predictions)
+        self.monitor.examples(step, self.trainer.model, next(iter(self._validation_batches())))
+        self._pictures_at = time.monotonic() + PICTURES_SECONDS
 
     def _validation_batches(self):
         split = pipeline.validation_split(self.config)
