@@ -169,11 +169,19 @@ def build(predictor):
         with gr.Row():
             with gr.Column():
                 photo = gr.Image(
-                    type="filepath", sources=["upload", "webcam"], label="Photo", height=340
+                    type="filepath",
+                    sources=["upload", "webcam"],
+                    label="Photo",
+                    height=340,
+                    elem_id="photo",
                 )
                 with gr.Row():
-                    side = gr.Radio([AUTOMATIC, *hand.SIDES], value=AUTOMATIC, label="Side")
-                    box = gr.Textbox(label="Box", placeholder="left,top,right,bottom px")
+                    side = gr.Radio(
+                        [AUTOMATIC, *hand.SIDES], value=AUTOMATIC, label="Side", elem_id="side"
+                    )
+                    box = gr.Textbox(
+                        label="Box", placeholder="left,top,right,bottom px", elem_id="box"
+                    )
                 button = gr.Button("Find hands", variant="primary", elem_id="find")
             with gr.Column():
                 drawn = gr.Image(label="Joints", interactive=False, height=340, elem_id="joints")
