@@ -231,7 +231,7 @@ def worker_processes(count):
         count,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_limit_threads,
-        initargs=(max(1, (os.cpu_count() or 1) // count),),
+        initargs=(max(1, len(os.sched_getaffinity(0)) // count),),
         max_tasks_per_child=RUNS_A_PROCESS,
     )
 

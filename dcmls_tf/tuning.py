@@ -30,7 +30,7 @@ VARIATIONAL = {
 ADVERSARIAL = {
     **VARIATIONAL,
     "weight_align": (1e-5, 1e-2),
-    "weight_translate": (1e-3, 1.0),
+    "schedule": ("alternate", "sequential"),
 }
 SPACES = {
     "direct": {**TRAINING, "dropout": (0.0, 0.1, 0.2)},
@@ -94,14 +94,14 @@ def _defaults(setting, method):
 
 
 def _suggest(trial, name, bounds):
-    if len(bounds) == 2:
-        return trial.suggest_float(name, *bounds, log=True)
-    return trial.suggest_categorical(name, bounds)
+    if name == "schedule" or 0 in bounds:
+        return trial.suggest_categorical(name, bounds)
+    return trial.suggest_float(name, *bounds, log=True)
 
 
 def _rounded(value):
     """Three digits are all that a search can tell apart."""
-    return float(f"{value:.3g}")
+    return value if isinstance(value, str) else float(f"{value:.3g}")
 
 
 def _validation_epe_mm(config):
