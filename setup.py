@@ -49,6 +49,6 @@ setup(
         "serving": ["requests>=2.32", "tensorflow-serving-api>=2.21,<2.22"],
         "tune": ["optuna>=4"],
         "bake": ["anny==0.6.2", "torch>=2.4", "trimesh>=4.4"],
-        "dev": ["pytest>=8", "pyyaml>=6", "ruff>=0.8", "selenium>=4.30"],
+        "dev": ["pytest>=8", "pytest-xdist>=3.6", "pyyaml>=6", "ruff>=0.8", "selenium>=4.30"],
     },
 )

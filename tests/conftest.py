@@ -1,23 +1,39 @@
 """Two logical CPU devices for all tests, so that MirroredStrategy has replicas; raw data."""
 
-import pytest
-import raw_trees
-import tensorflow as tf
+import os
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
+import pytest
+
+# BLAS's threads wait for each other's cores: small fits take ten times as long beside other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config):
+    """Sets up TensorFlow, but not in the process that only hands tests to its workers."""
+    if config.getoption("numprocesses", None):
+        return
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    tf.config.threading.set_intra_op_parallelism_threads(max(1, os.cpu_count() // workers))
 
 
 @pytest.fixture(scope="session")
 def rhd_tree(tmp_path_factory):
     """A small raw folder in RHD's layout: 12 training and 6 evaluation frames."""
+    import raw_trees
+
     return raw_trees.write_rhd(tmp_path_factory.mktemp("rhd"))
 
 
 @pytest.fixture(scope="session")
 def stb_tree(tmp_path_factory):
     """A small raw folder in STB's layout: 16 training and 8 evaluation frames."""
+    import raw_trees
+
     return raw_trees.write_stb(tmp_path_factory.mktemp("stb"))
 
 
