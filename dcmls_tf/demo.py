@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from dcmls_tf import detection, hand, pages, photos, predictions, visualization
+from dcmls_tf import detection, hand, inference, pages, photos, predictions, visualization
 from dcmls_tf.errors import UserError
 
 SLIDERS = 4
@@ -21,6 +21,7 @@ POSE_MM, APPEARANCE, LONGEST_STEP = 25.0, 0.1, 2.0
 PROBE = 0.5
 AUTOMATIC = "automatic"
 PICTURE_PX = 256
+BUTTONS = ["download", "fullscreen"]
 INTRODUCTION = """# Hands in 3D
 Drop a photo or use the camera. Hands are found automatically, or give a box around one.
 """
@@ -95,6 +96,16 @@ class Demo:
     def __init__(self, predictor):
         self.predictor = predictor
 
+    def warm_up(self):
+        """Answers once for a blank photo: the first answer builds graphs, which takes seconds."""
+        size = 2 * PICTURE_PX, 2 * PICTURE_PX
+        pixels = np.zeros([*size, 3], np.uint8)
+        photo = photos.Photo("blank", pixels, size, *photos.camera(size))
+        angles = np.linspace(0, 6, hand.NUM_JOINTS)
+        around = PICTURE_PX + 50 * np.stack([np.cos(angles), np.sin(angles)], -1)
+        poses = self.predictor(photo, [inference.of_keypoints(around)])
+        self.show(Found(photo, poses, pixels, 0.0, 0.0), 0)
+
     @functools.cached_property
     def _detector(self):
         return detection.Detector()
@@ -137,6 +148,7 @@ def build(predictor):
     """The page, a `gradio.Blocks`. Raises `UserError` without Gradio."""
     gr = _gradio()
     demo = Demo(predictor)
+    demo.warm_up()
 
     def find(path, side, box):
         if not path:
@@ -184,7 +196,9 @@ def build(predictor):
                     )
                 button = gr.Button("Find hands", variant="primary", elem_id="find")
             with gr.Column():
-                drawn = gr.Image(label="Joints", interactive=False, height=340, elem_id="joints")
+                drawn = gr.Image(
+                    label="Joints", interactive=False, height=340, elem_id="joints", buttons=BUTTONS
+                )
                 told = gr.Markdown(elem_id="told")
                 chosen = gr.Radio([], label="Hand")
             with gr.Column():
@@ -199,7 +213,10 @@ def build(predictor):
                 ]
             decoded_pose = gr.Plot(label="decoder_y: pose", elem_id="decoded_pose")
             decoded_x = gr.Image(
-                label="decoder_x: appearance", interactive=False, elem_id="decoded_x"
+                label="decoder_x: appearance",
+                interactive=False,
+                elem_id="decoded_x",
+                buttons=BUTTONS,
             )
         shown = [figure, walk, decoded_pose, decoded_x, *sliders]
         answers = [found, drawn, told, chosen, *shown]

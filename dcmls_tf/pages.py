@@ -80,7 +80,7 @@ def skeleton(joints_mm, std_mm=None, title="", names=hand.JOINTS):
         **dict(zip("xyz", at.tolist())),
         mode="markers",
         marker={
-            "size": (4 + np.nan_to_num(spread).clip(0, 20)).tolist(),
+            "size": (4 + 0.5 * np.nan_to_num(spread).clip(0, 20)).tolist(),
             "color": [_css(j) for j in range(hand.NUM_JOINTS)],
             "line": {"width": 1, "color": "#222"},
             "opacity": 1,
@@ -94,13 +94,13 @@ def skeleton(joints_mm, std_mm=None, title="", names=hand.JOINTS):
         name: {"title": {"text": text}, "range": [float(m - reach), float(m + reach)]}
         for (name, text), m in zip(_AXES.items(), middle)
     }
-    eye = {"x": 0.45, "y": -2.1, "z": 0.45}  # From where the photo's camera is, a little aside.
+    eye = {"x": 0.5, "y": -2.3, "z": 0.5}  # From where the photo's camera is, a little aside.
     return go.Figure(
         [*bones, joints],
         {
             "scene": {**axes, "aspectmode": "cube", "camera": {"eye": eye}},
             "showlegend": False,
-            "margin": {"l": 0, "r": 0, "t": 36, "b": 0},
+            "margin": {"l": 0, "r": 0, "t": 36, "b": 24},
             "title": {"text": html.escape(title)},
         },
     )

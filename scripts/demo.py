@@ -24,7 +24,7 @@ def main(_):
     """Flags → a server, until Ctrl-C."""
     page = demo.build(inference.load(FLAGS.model))
     try:
-        page.launch(server_name=FLAGS.host, server_port=FLAGS.port)
+        page.launch(server_name=FLAGS.host, server_port=FLAGS.port, footer_links=[])
     except OSError as error:
         raise UserError(f"--port={FLAGS.port}: cannot be served at ({error})") from None
 

@@ -188,7 +188,8 @@ def test_a_folder_of_everything(frame, of_photos, tmp_path):
 
     with open(out_dir / "predictions.csv", newline="") as file:
         of_video = [row for row in csv.DictReader(file) if row["file"].endswith("v.avi")]
-    assert {row["frame"] for row in of_video} in ({"0", "1", "2", "3"}, {"0", "1", "2", "4"})
+    frames = {row["frame"] for row in of_video}
+    assert len(frames) == 4 and {"0", "4"} < frames < set("01234")
     assert cv2.VideoCapture(str(out_dir / "v.hands.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 4
     assert not [name for name in os.listdir(out_dir) if "partial" in name]
 
