@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from dcmls_tf import files, runs, visualization, walk
+from dcmls_tf import evaluation, files, runs, visualization, walk
 from dcmls_tf.data import canonical, pipeline, preparation
 from dcmls_tf.model import predict_pose
 
@@ -14,6 +14,7 @@ WALK_STEPS = 9
 WALK_CHOICE = 100
 SHOWN = 12
 SHOWN_OF = 500
+TURNED, TURNING_PX, TURN_MS = 6, 128, 100
 
 
 def walks(run_dir, setting, stem):
@@ -41,15 +42,36 @@ def walks(run_dir, setting, stem):
 
 
 def predictions(run_dir, setting, stem):
-    """Evenly spaced samples: input, truth and prediction in 3D. Returns the path of `.png`."""
+    """Evenly spaced samples: input, truth and prediction in 3D.
+
+    Returns the paths of `.png` and of `.gif`, where the poses lie over the inputs and turn.
+    """
     model, batch = _first_samples(run_dir, setting, SHOWN_OF)
     picked = np.linspace(0, len(batch["y"]) - 1, SHOWN).astype(int)
     part = {key: _rows(value, picked) for key, value in batch.items()}
-    page = visualization.reconstruction_page(
-        part["x"], None, part["y"], predict_pose(model, part), columns=3
-    )
+    found = evaluation.collect(lambda some: predict_pose(model, some), [part])
+    page = visualization.reconstruction_page(part["x"], None, part["y"], found.y_pred, columns=3)
     _write_png(f"{stem}.png", page)
-    return [f"{stem}.png"]
+    pages = _turning(part["x"], found, model.config.input_size)
+    files.write(f"{stem}.gif", visualization.animation(pages, TURN_MS))
+    return [f"{stem}.{extension}" for extension in ("png", "gif")]
+
+
+def _turning(x, found, input_size):
+    """Frames of a sheet: each sample's input with the predicted joints, and the pose turning."""
+    uv = found.uv_in_crop(found.y_pred) * TURNING_PX / input_size
+    inputs = [
+        visualization.draw_skeleton(visualization.source_picture(one, TURNING_PX), joints)
+        for one, joints in zip(x[:TURNED], uv)
+    ]
+    poses = [
+        visualization.turning(pred, true, size=TURNING_PX)
+        for pred, true in zip(found.y_pred[:TURNED], found.y)
+    ]
+    return [
+        visualization.contact_sheet([p for pair in zip(inputs, frame) for p in pair], columns=6)
+        for frame in zip(*poses)
+    ]
 
 
 def _first_samples(run_dir, setting, count):

@@ -6,6 +6,7 @@ state, so that they may be drawn from any thread. One hue a finger: `hand.joint_
 """
 
 import functools
+import io
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -214,6 +215,35 @@ def reconstruction_page(x, x_rec, y, y_pred, size=160, columns=2):
         for source, source_rec, truth, pred in zip(x, rebuilt, y, y_pred)
     ]
     return contact_sheet(strips, columns, padding=2)
+
+
+def turning(pose, truth=None, frames=16, size=256):
+    """A pose turned once around its vertical axis: `frames` pictures `[size, size, 3]` uint8.
+
+    pose, truth: as in `draw_pose_3d`; the size that they are drawn at stays the same.
+    """
+    pose = np.asarray(pose, float)
+    middle = _middle(pose)
+    poses = [pose - middle] if truth is None else [pose - middle, np.asarray(truth) - middle]
+    extent = 1.1 * max(np.linalg.norm(points, axis=-1).max() for points in poses)
+    return [
+        draw_pose_3d(*(points @ _yaw(angle).T for points in poses), extent=extent, size=size)
+        for angle in np.linspace(0, 2 * np.pi, frames, endpoint=False)
+    ]
+
+
+def _yaw(angle):
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+
+
+def animation(pages, milliseconds):
+    """Pictures `[H, W, 3]` uint8 of one size as the bytes of a GIF that runs for ever."""
+    first, *others = [Image.fromarray(page) for page in pages]
+    content = io.BytesIO()
+    timing = {"duration": milliseconds, "loop": 0}
+    first.save(content, format="GIF", save_all=True, append_images=others, **timing)
+    return content.getvalue()
 
 
 def to_array(figure):

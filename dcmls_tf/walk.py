@@ -6,11 +6,9 @@ change everything but the pose.
 """
 
 import dataclasses
-import io
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from dcmls_tf import files, objective, visualization
 
@@ -77,14 +75,4 @@ def write_gif(path, frames, milliseconds=120):
         visualization.contact_sheet([p for row in frame for p in row], columns=3)
         for frame in frames
     ]
-    pages = [Image.fromarray(page) for page in there + there[-2:0:-1]]
-    content = io.BytesIO()
-    pages[0].save(
-        content,
-        format="GIF",
-        save_all=True,
-        append_images=pages[1:],
-        duration=milliseconds,
-        loop=0,
-    )
-    files.write(path, content.getvalue())
+    files.write(path, visualization.animation(there + there[-2:0:-1], milliseconds))

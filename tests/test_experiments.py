@@ -113,7 +113,7 @@ def test_experiments_run_whole_and_are_read_the_second_time(tmp_path):
     reproduce("fig6")
     assert report.stat().st_mtime_ns == written
     made = {path.name for path in (tmp_path / "out").iterdir()}
-    assert made == {"fig7-rhd-2d-quick.png"} | {
+    assert made == {f"fig7-rhd-2d-quick.{e}" for e in ("png", "gif")} | {
         f"fig6-rhd-2d-quick.{e}" for e in ("png", "gif", "csv")
     }
     setting = Setting("rhd", "2d", "quick")

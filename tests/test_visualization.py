@@ -1,7 +1,10 @@
 """Pictures: where things are drawn, in which colour, and that views do not mirror."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcmls_tf import hand, visualization
 
@@ -196,3 +199,23 @@ def test_figures_are_drawn(pose):
         assert picture.dtype == np.uint8
         assert picture.shape[-1] == 3
         assert picture.std() > 10
+
+
+def test_a_pose_turns_once_around_its_vertical_axis(pose):
+    frames = visualization.turning(pose, frames=4, size=SIZE)
+    quarter = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]])  # x goes to where -z was
+    centred = pose - (pose.min(axis=0) + pose.max(axis=0)) / 2
+    extent = 1.1 * np.linalg.norm(centred, axis=1).max()
+    expected = visualization.draw_pose_3d(centred @ quarter.T, extent=extent, size=SIZE)
+    assert len(frames) == 4
+    assert (frames[1] != expected).mean() < 0.01
+    assert (frames[0] != frames[1]).mean() > 0.05
+
+
+def test_an_animation_holds_its_pictures_in_order():
+    pages = [np.full((8, 12, 3), level, np.uint8) for level in (0, 120, 255)]
+    with Image.open(io.BytesIO(visualization.animation(pages, 50))) as gif:
+        assert (gif.n_frames, gif.size, gif.info["duration"]) == (3, (12, 8), 50)
+        for number, page in enumerate(pages):
+            gif.seek(number)
+            np.testing.assert_allclose(np.asarray(gif.convert("RGB")), page, atol=2)
