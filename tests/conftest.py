@@ -17,8 +17,8 @@ def pytest_configure(config):
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
-    tf.config.threading.set_intra_op_parallelism_threads(max(1, os.cpu_count() // workers))
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a core each
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 @pytest.fixture(scope="session")

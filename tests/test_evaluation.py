@@ -299,6 +299,7 @@ def test_a_report_that_cannot_be_written_stops_before_the_work(data, tmp_path):
             evaluation.evaluate(perfect, never, Config(), "evaluation", statistics, str(path))
 
 
+@pytest.mark.slow
 def test_the_script_names_a_run_that_is_not_there(tmp_path):
     script = pathlib.Path(__file__).parents[1] / "scripts" / "evaluate.py"
     command = [sys.executable, script, f"--run_dir={tmp_path / 'nowhere'}"]

@@ -22,6 +22,12 @@ def random_batch(count=4):
     return {k: tf.constant(rng.normal(size=s), tf.float32) for k, s in shapes.items()}
 
 
+@pytest.fixture(scope="module")
+def full():
+    """The whole model, for the tests that change nothing in it."""
+    return build()
+
+
 def networks_reached_by(model, name):
     """Networks with a gradient from one term."""
     batch = random_batch()
@@ -45,8 +51,8 @@ def networks_reached_by(model, name):
         ("pose", set()),
     ],
 )
-def test_a_term_reaches_the_networks_it_moves_and_its_judge(name, judge):
-    assert networks_reached_by(build(), name) == set(objective.MOVES[name]) | judge
+def test_a_term_reaches_the_networks_it_moves_and_its_judge(full, name, judge):
+    assert networks_reached_by(full, name) == set(objective.MOVES[name]) | judge
 
 
 @pytest.mark.parametrize(

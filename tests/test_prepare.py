@@ -108,6 +108,7 @@ def test_the_script_prepares_and_says_where(tree, tmp_path, monkeypatch, capsys)
     assert list(Path(folder).glob("*.tfrecord*"))
 
 
+@pytest.mark.slow
 def test_the_script_ends_a_users_error_in_one_line(tmp_path):
     options = ("--dataset=stb", f"--raw_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}")
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
