@@ -2,13 +2,14 @@
 
 Every trial trains with the data set's flagfile and some options of the method's space, and is
 judged by the lowest EPE on the validation split, which is a part of the training data. The
-evaluation split is never looked at. Optuna's TPE sampler searches; its studies are kept in a
-journal, so an interrupted search goes on.
+evaluation split is never looked at. Optuna's TPE sampler searches, its first ten trials at random;
+its studies are kept in a journal, so an interrupted search goes on.
 """
 
 import json
 import os
 import shutil
+import typing
 
 import optuna
 from optuna.storages import JournalStorage
@@ -18,22 +19,30 @@ from dcmls_tf import config as config_lib
 from dcmls_tf import distribution, experiments, files, runs
 from dcmls_tf.errors import UserError
 
-# Flag → bounds of a search over its logarithm, or a tuple of choices.
-TRAINING = {"learning_rate": (3e-4, 3e-3)}
+
+class LogRange(typing.NamedTuple):
+    """Numbers between two bounds, searched by their logarithm."""
+
+    low: float
+    high: float
+
+
+# Flag → a `LogRange`, or a list of choices.
+TRAINING = {"learning_rate": LogRange(3e-4, 3e-3)}
 VARIATIONAL = {
     **TRAINING,
-    "weight_kl": (1e-8, 1e-4),
-    "initial_std": (0.01, 1.0),
-    "weight_d_vae_x": (0.01, 1.0),
-    "weight_d_vae_y": (0.01, 1.0),
+    "weight_kl": LogRange(1e-8, 1e-4),
+    "initial_std": LogRange(0.01, 1.0),
+    "weight_d_vae_x": LogRange(0.01, 1.0),
+    "weight_d_vae_y": LogRange(0.01, 1.0),
 }
 ADVERSARIAL = {
     **VARIATIONAL,
-    "weight_align": (1e-5, 1e-2),
-    "schedule": ("alternate", "sequential"),
+    "weight_align": LogRange(1e-5, 1e-2),
+    "schedule": ["alternate", "sequential"],
 }
 SPACES = {
-    "direct": {**TRAINING, "dropout": (0.0, 0.1, 0.2)},
+    "direct": {**TRAINING, "dropout": [0.0, 0.1, 0.2]},
     "unified": VARIATIONAL,
     "full": ADVERSARIAL,
 }
@@ -71,19 +80,21 @@ def search(setting, method, trials, epochs):
         study.enqueue_trial(_defaults(setting, method))
 
     def objective(trial):
-        changes = {name: _suggest(trial, name, bounds) for name, bounds in SPACES[method].items()}
+        changes = {name: _suggest(trial, name, space) for name, space in SPACES[method].items()}
         run_dir = os.path.join(folder, f"{method}-{trial.number}")
         shutil.rmtree(run_dir, ignore_errors=True)
         options = {**OPTIONS[method], **changes, "epochs": epochs}
         config = setting.config(options, seed=SEED).replace(run_dir=run_dir)
         return _validation_epe_mm(config)
 
-    done = len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
-    study.optimize(objective, n_trials=max(0, trials - done))
+    def done():
+        return len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
+
+    study.optimize(objective, n_trials=max(0, trials - done()))
     return {
         "options": {name: _rounded(value) for name, value in study.best_params.items()},
         "validation_epe_mm": round(study.best_value, 3),
-        "trials": len(study.trials),
+        "trials": done(),
         "epochs": epochs,
     }
 
@@ -93,10 +104,10 @@ def _defaults(setting, method):
     return {name: getattr(base, name) for name in SPACES[method]}
 
 
-def _suggest(trial, name, bounds):
-    if name == "schedule" or 0 in bounds:
-        return trial.suggest_categorical(name, bounds)
-    return trial.suggest_float(name, *bounds, log=True)
+def _suggest(trial, name, space):
+    if isinstance(space, LogRange):
+        return trial.suggest_float(name, space.low, space.high, log=True)
+    return trial.suggest_categorical(name, space)
 
 
 def _rounded(value):
