@@ -1,14 +1,17 @@
 """Devices and hosts: which strategy a machine gets, and who writes files."""
 
+import functools
 import os
 
 import tensorflow as tf
 
 
+@functools.cache
 def strategy():
     """MirroredStrategy over all visible devices; over all hosts where `TF_CONFIG` names some.
 
-    `TF_CONFIG` is TensorFlow's own variable, a JSON of the cluster and of this host's task.
+    A process has one for all its runs: each counts its reductions from the same number, and two
+    runs' reductions of that number may differ in shape. `TF_CONFIG` is TensorFlow's own variable, a JSON of the cluster and of this host's task.
     """
     if os.environ.get("TF_CONFIG"):
         return tf.distribute.MultiWorkerMirroredStrategy()

@@ -82,7 +82,7 @@ def test_the_first_failure_in_parallel_is_raised():
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_stopped(tmp_path):
     tree = raw_trees.write_stb(
-        tmp_path / "stb", frames={"B1Counting": 20, "B2Counting": 100}, images=False
+        tmp_path / "stb", frames={"B1Counting": 20, "B2Counting": 140}, images=False
     )
     places = {"raw_dir": tree, "data_dir": tmp_path / "data", "runs_dir": tmp_path / "runs"}
     setting = Setting("stb", "2d", "full", **{k: str(v) for k, v in places.items()})
