@@ -10,8 +10,9 @@ import tensorflow as tf
 def strategy():
     """MirroredStrategy over all visible devices; over all hosts where `TF_CONFIG` names some.
 
-    A process has one for all its runs: each counts its reductions from the same number, and two
-    runs' reductions of that number may differ in shape. `TF_CONFIG` is TensorFlow's own variable, a JSON of the cluster and of this host's task.
+    `TF_CONFIG` is TensorFlow's own variable, a JSON of the cluster and of this host's task. A
+    process has one strategy for all its runs: each counts its collectives from the same number,
+    and those of two would be taken for one another.
     """
     if os.environ.get("TF_CONFIG"):
         return tf.distribute.MultiWorkerMirroredStrategy()
