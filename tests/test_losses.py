@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import latent, losses
+from dcmls_tf import distribution, latent, losses
 
 rng = np.random.default_rng(0)
 B = 6
@@ -84,7 +84,7 @@ def test_a_certain_discriminator_gives_finite_losses_and_gradients(logit):
 
 
 def test_global_mean_over_replicas_is_the_mean_of_the_whole_batch():
-    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    strategy = distribution.strategy()
     values = np.arange(8, dtype=np.float32)
 
     @tf.function

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import addons, config, objective, training
+from dcmls_tf import addons, config, distribution, objective, training
 
 rng = np.random.default_rng(0)
 TERMS = tuple(objective.MOVES)
 
 
-def trainer(devices=("/cpu:0",), total_steps=100, **options):
+def trainer(replicas=1, total_steps=100, **options):
     options = {"modality": "2d", "joint_width": 16, "disc_width": 8, "batch_size": 8, **options}
-    strategy = tf.distribute.MirroredStrategy(list(devices))
+    one_device = tf.distribute.MirroredStrategy(["/cpu:0"])
+    strategy = {1: one_device, 2: distribution.strategy()}[replicas]
     return training.Trainer(config.Config(**options), strategy, total_steps)
 
 
@@ -166,8 +167,9 @@ def test_two_replicas_do_what_one_does(monkeypatch):
     monkeypatch.setattr(training.Trainer, "_seed", lambda self: None)
     data = hands(8)
     ends = []
-    for devices in (["/cpu:0"], ["/cpu:0", "/cpu:1"]):
-        t = trainer(devices)
+    for replicas in (1, 2):
+        t = trainer(replicas)
+        assert t.strategy.num_replicas_in_sync == replicas
         source = batches(t, data)
         for _ in range(3):
             terms = t.train_step(next(source))
@@ -180,7 +182,7 @@ def test_two_replicas_do_what_one_does(monkeypatch):
 
 
 def test_replicas_draw_different_samples_and_runs_repeat():
-    t = trainer(("/cpu:0", "/cpu:1"))
+    t = trainer(replicas=2)
 
     @tf.function
     def seeds():
@@ -207,13 +209,13 @@ def test_learning_rates_fall_along_a_cosine():
 
 def test_a_batch_must_divide_over_the_devices():
     with pytest.raises(Exception, match="--batch_size=9"):
-        trainer(("/cpu:0", "/cpu:1"), batch_size=9)
+        trainer(replicas=2, batch_size=9)
 
 
 @pytest.mark.slow
 def test_a_small_encoder_trains_on_two_devices():
     t = trainer(
-        ("/cpu:0", "/cpu:1"),
+        replicas=2,
         modality="rgb",
         encoder="mobilenet_v3_small",
         input_size=32,
