@@ -1,5 +1,7 @@
 """The few places where Keras versions differ; nothing else in the package knows which runs."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -7,6 +9,19 @@ KERAS_3 = keras.__version__.startswith("3")
 
 # For `add_weight`: each replica moves its own value, everybody keeps the mean.
 MEAN_OVER_REPLICAS = {"aggregation": "mean" if KERAS_3 else tf.VariableAggregation.MEAN}
+# For `add_weight`: stays float32 in a layer that computes in bfloat16.
+KEEP_FLOAT32 = {"autocast" if KERAS_3 else "experimental_autocast": False}
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """Layers that are made inside compute with a Keras dtype policy, as `mixed_bfloat16`."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 class FusedAdam(keras.optimizers.Adam):

@@ -147,6 +147,11 @@ class Config:
     learning_rate_decay: str = option(
         "cosine", "Schedule of both step sizes over the run.", choices=("constant", "cosine")
     )
+    precision: str = option(
+        "float32",
+        "What image networks compute in while training; weights and all else stay float32.",
+        choices=("float32", "mixed_bfloat16"),
+    )
     batch_size: int = option(64, "Batch over all devices.", lower=1)
     epochs: int = option(100, "Passes over the training data.", lower=1)
     seed: int = option(0, "Seed of weights, order, augmentation and latent samples.", lower=0)

@@ -161,11 +161,10 @@ def _run(setting, config):
     # Imported by the processes that train: TensorFlow starts here.
     from dcmls_tf import distribution, runs
 
+    runs.Run(config, distribution.strategy()).train()
     for report, where in _reports(setting, config.run_dir).items():
-        if os.path.exists(report):
-            continue
-        runs.Run(config, distribution.strategy()).train()
-        runs.evaluate_run(config.run_dir, report, **where)
+        if not os.path.exists(report):
+            runs.evaluate_run(config.run_dir, report, **where)
 
 
 def _reports(setting, run_dir):

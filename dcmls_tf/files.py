@@ -7,7 +7,7 @@ import os
 
 def write(path, content):
     """Writes bytes or text (UTF-8) to a path atomically."""
-    partial = f"{path}.partial"
+    partial = f"{path}.{os.getpid()}.partial"
     with open(partial, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
     os.replace(partial, path)

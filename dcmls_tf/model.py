@@ -40,7 +40,7 @@ class DCMLS(keras.Model):
     def _build_x(self, c):
         self.encoder_x = x_encoder(c, outputs=2 * (c.z_h_dim + c.z_c_dim))
         if c.modality == "rgb":
-            self.decoder_x = networks.ImageDecoder(c.reconstruction_size, name="decoder_x")
+            self.decoder_x = networks.image_decoder(c, "decoder_x")
         else:
             self.decoder_x = networks.joint_decoder(
                 KEYPOINT_AXES, c.joint_width, c.dropout, "decoder_x"

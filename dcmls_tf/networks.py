@@ -1,7 +1,8 @@
 """The networks of Sec. 4.2: ResNet-18, image decoder, fully-connected stacks; MobileNetV3.
 
-Networks return tensors, never distributions; discriminators return logits. Dropout takes
-an explicit stateless seed, so a step's randomness is a function of the step alone.
+Networks return float32 tensors, never distributions; discriminators return logits. Dropout
+takes an explicit stateless seed, so a step's randomness is a function of the step alone.
+Those of images may compute in bfloat16; joint stacks, whose outputs are the pose, do not.
 """
 
 import keras
@@ -34,18 +35,15 @@ class BatchNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer=self.gamma_initializer, name="gamma")
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        self.moving_mean = self._moving(shape, "zeros", "moving_mean")
-        self.moving_variance = self._moving(shape, "ones", "moving_variance")
+        moving = {"trainable": False, **addons.MEAN_OVER_REPLICAS}
+        self.gamma = self._weight(shape, self.gamma_initializer, "gamma")
+        self.beta = self._weight(shape, "zeros", "beta")
+        self.moving_mean = self._weight(shape, "zeros", "moving_mean", **moving)
+        self.moving_variance = self._weight(shape, "ones", "moving_variance", **moving)
 
-    def _moving(self, shape, initializer, name):
+    def _weight(self, shape, initializer, name, **options):
         return self.add_weight(
-            shape=shape,
-            initializer=initializer,
-            name=name,
-            trainable=False,
-            **addons.MEAN_OVER_REPLICAS,
+            shape=shape, initializer=initializer, name=name, **options, **addons.KEEP_FLOAT32
         )
 
     def call(self, inputs, training=False):
@@ -103,18 +101,15 @@ class ResidualBlock(keras.layers.Layer):
 
     def __init__(self, filters, stride, **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
-        self.stride = stride
         self.conv_1 = _conv(filters, 3, stride)
         self.norm_1 = BatchNormalization()
         self.conv_2 = _conv(filters, 3, 1)
         # A block starts as its shortcut (Goyal et al. 2017), so that deep features start small.
         self.norm_2 = BatchNormalization(gamma_initializer="zeros")
-
-    def build(self, input_shape):
-        self.projected = self.stride != 1 or input_shape[-1] != self.filters
+        # In ResNet-18 the channels change where the stride is 2 and nowhere else.
+        self.projected = stride != 1
         if self.projected:
-            self.conv_shortcut = _conv(self.filters, 1, self.stride)
+            self.conv_shortcut = _conv(filters, 1, stride)
             self.norm_shortcut = BatchNormalization()
 
     def call(self, inputs, training=False):
@@ -143,7 +138,7 @@ class ResNet18(keras.layers.Layer):
             for stage, filters in enumerate(RESNET18_STAGES)
             for block in range(BLOCKS_PER_STAGE)
         ]
-        self.head = keras.layers.Dense(outputs)
+        self.head = keras.layers.Dense(outputs, dtype="float32")
 
     def call(self, inputs, side=None, training=False, seed=None):
         """`inputs` in [-0.5, 0.5]; `side` `[B, 1]` or `None`; no dropout, so no use of `seed`."""
@@ -163,7 +158,7 @@ class MobileNetV3(keras.layers.Layer):
     def __init__(self, kind, outputs, size, weights="random", **kwargs):
         super().__init__(**kwargs)
         self.backbone = _mobilenet(kind, size, weights)
-        self.head = keras.layers.Dense(outputs)
+        self.head = keras.layers.Dense(outputs, dtype="float32")
 
     def call(self, inputs, side=None, training=False, seed=None):
         """`inputs` in [-0.5, 0.5]; `side` `[B, 1]` or `None`; no dropout, so no use of `seed`."""
@@ -194,12 +189,19 @@ def _mobilenet(kind, size, weights):
 
 
 def image_encoder(config, outputs, name):
-    """The network that `--encoder` names: images `[B, S, S, 3]` → `[B, outputs]`."""
-    if config.encoder == "resnet18":
-        return ResNet18(outputs, name=name)
-    return MobileNetV3(
-        config.encoder, outputs, config.input_size, config.encoder_weights, name=name
-    )
+    """The network that `--encoder` names: images `[B, S, S, 3]` → `[B, outputs]`, float32."""
+    with addons.precision(config.precision):
+        if config.encoder == "resnet18":
+            return ResNet18(outputs, name=name)
+        return MobileNetV3(
+            config.encoder, outputs, config.input_size, config.encoder_weights, name=name
+        )
+
+
+def image_decoder(config, name):
+    """G for images: `[B, z]` → `[B, R, R, 3]`, float32."""
+    with addons.precision(config.precision):
+        return ImageDecoder(config.reconstruction_size, name=name)
 
 
 class JointEncoder(keras.layers.Layer):
@@ -229,7 +231,7 @@ class ImageDecoder(keras.layers.Layer):
             for f in filters[1:]
         ]
         self.norms = [BatchNormalization() for _ in self.ups]
-        self.image = keras.layers.Conv2DTranspose(3, 4, 2, padding="same")
+        self.image = keras.layers.Conv2DTranspose(3, 4, 2, padding="same", dtype="float32")
 
     def call(self, z, training=False, seed=None):
         """No dropout, so no use of `seed`."""
@@ -262,4 +264,6 @@ def _conv(filters, size, stride):
 
 
 def _with_side(features, side):
-    return features if side is None else tf.concat([features, side], axis=-1)
+    if side is None:
+        return features
+    return tf.concat([features, tf.cast(side, features.dtype)], axis=-1)

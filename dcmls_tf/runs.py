@@ -206,8 +206,8 @@ def load_model(run_dir):
     newest = tf.train.latest_checkpoint(os.path.join(run_dir, "best"))
     if newest is None:
         raise UserError(f"--run_dir: {run_dir} has no finished epoch yet; train it first")
-    # The checkpoint has every weight: none are downloaded to start from.
-    model = variants.from_config(config.replace(encoder_weights="random"))
+    # The checkpoint has every weight, in float32: none are downloaded to start from.
+    model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))
     _networks(model).restore(newest).expect_partial()
     return model, config, int(newest.rsplit("-", 1)[-1])
 

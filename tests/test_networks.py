@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dcmls_tf import networks
+from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 
 rng = np.random.default_rng(0)
@@ -124,3 +125,34 @@ def test_dropout_is_for_training_and_repeats_with_its_seed():
     np.testing.assert_array_equal(once, again)
     assert np.abs(once - other).max() > 1e-4
     np.testing.assert_array_equal(stack(x), stack(x, training=False, seed=[1, 2]))
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "mobilenet_v3_small"])
+def test_image_networks_in_bfloat16_keep_float32_weights_and_outputs(encoder):
+    def network(precision):
+        keras.utils.set_random_seed(0)
+        config = Config(encoder=encoder, input_size=64, side="input", precision=precision)
+        return networks.image_encoder(config, 6, "encoder_x")
+
+    x = tf.constant(rng.uniform(-0.5, 0.5, size=(8, 64, 64, 3)), tf.float32)
+    side = tf.ones([8, 1])
+    exact, rounded = (network(precision) for precision in ("float32", "mixed_bfloat16"))
+    outputs = [of(x, side=side, training=True) for of in (exact, rounded)]
+    assert {v.dtype for v in rounded.variables} == {exact.variables[0].dtype}
+    assert outputs[1].dtype == tf.float32
+    difference = np.abs(outputs[0] - outputs[1])
+    assert 1e-6 < np.median(difference) < 0.05 * np.std(outputs[0])
+    assert keras.layers.Dense(1).compute_dtype == "float32"
+
+
+def test_the_image_decoder_in_bfloat16_trains_float32_weights():
+    decoder = networks.image_decoder(
+        Config(reconstruction_size=32, precision="mixed_bfloat16"), "decoder_x"
+    )
+    with tf.GradientTape() as tape:
+        image = decoder(tf.constant(rng.normal(size=(4, 30)), tf.float32), training=True)
+        loss = tf.reduce_mean(image**2)
+    gradients = tape.gradient(loss, decoder.trainable_variables)
+    assert image.dtype == tf.float32
+    assert {g.dtype for g in gradients} == {tf.float32}
+    assert all(np.abs(g).max() > 0 for g in gradients[2:])
