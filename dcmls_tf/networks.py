@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dcmls_tf import addons, hand
 from dcmls_tf.errors import UserError
+from dcmls_tf.initializers import LooksLinear
 
 RESNET18_STAGES = (64, 128, 256, 512)
 BLOCKS_PER_STAGE = 2
@@ -69,7 +70,7 @@ class BatchNormalization(keras.layers.Layer):
 class Stack(keras.layers.Layer):
     """`depth` stacks of fully-connected + ReLU with dropout between, then a linear layer.
 
-    `[B, ...]` → `[B, *output_shape]`; inputs are flattened.
+    `[B, ...]` → `[B, *output_shape]`; inputs are flattened. It starts as a linear map.
     """
 
     def __init__(self, depth, width, output_shape, dropout=0.0, **kwargs):
@@ -77,13 +78,15 @@ class Stack(keras.layers.Layer):
         self.target_shape = tuple(output_shape)
         self.dropout = dropout
         self.hidden = [
-            keras.layers.Dense(width, activation="relu", kernel_initializer="he_normal")
-            for _ in range(depth)
+            keras.layers.Dense(
+                width, activation="relu", kernel_initializer=LooksLinear(mirrored_in=i > 0)
+            )
+            for i in range(depth)
         ]
         size = 1
         for side in self.target_shape:
             size *= side
-        self.head = keras.layers.Dense(size)
+        self.head = keras.layers.Dense(size, kernel_initializer=LooksLinear(mirrored_out=False))
 
     def call(self, inputs, training=False, seed=None):
         """`seed`: stateless int32 `[2]` for dropout, used when training."""
