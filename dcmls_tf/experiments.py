@@ -131,10 +131,18 @@ def method_of(options):
 
 
 def tuned_options(dataset, modality, method):
-    """Options for comparing methods on a data set: what all have in common, then the method's."""
+    """Options for comparing methods on a data set: what all have in common, then the method's.
+
+    A data set that is `like` another has that one's, with its own on top.
+    """
     with open(TUNED_FILE, encoding="utf-8") as file:
-        found = json.load(file).get(f"{dataset} {modality}", {})
-    return {**found.get("common", {}), **found.get(method, {}).get("options", {})}
+        tuned = json.load(file)
+    entry = tuned.get(f"{dataset} {modality}", {})
+    return {**_options_in(tuned.get(entry.get("like"), {}), method), **_options_in(entry, method)}
+
+
+def _options_in(entry, method):
+    return {**entry.get("common", {}), **entry.get(method, {}).get("options", {})}
 
 
 def run(setting, options, seed):

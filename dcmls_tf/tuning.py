@@ -39,6 +39,7 @@ VARIATIONAL = {
 ADVERSARIAL = {
     **VARIATIONAL,
     "weight_align": LogRange(1e-5, 1e-2),
+    "disc_learning_rate": LogRange(1e-4, 1e-3),
     "schedule": ["alternate", "sequential"],
 }
 SPACES = {

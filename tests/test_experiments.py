@@ -44,7 +44,8 @@ def test_a_run_has_its_rows_options_its_methods_and_the_settings_places(tmp_path
         "full": {"options": {"learning_rate": 3e-3}},
         "unified": {"options": {"weight_kl": 1e-7}},
     }
-    (tmp_path / "tuned.json").write_text(json.dumps({"stb 2d": tuned}))
+    alike = {"like": "stb 2d", "common": {"learning_rate": 4e-3}}
+    (tmp_path / "tuned.json").write_text(json.dumps({"stb 2d": tuned, "rendered 2d": alike}))
     monkeypatch.setattr(experiments, "TUNED_FILE", tmp_path / "tuned.json")
     plain = config.from_flagfile(SETTING.flagfile)
     full = SETTING.config({"use_disc_h": False}, seed=2)
@@ -52,6 +53,8 @@ def test_a_run_has_its_rows_options_its_methods_and_the_settings_places(tmp_path
     assert (full.seed, full.epochs, full.dataset) == (2, experiments.QUICK["epochs"], "stb")
     unified = SETTING.config({"latent": "unified", "schedule": "pairs"}, seed=0)
     assert (unified.learning_rate, unified.weight_kl) == (2e-3, 1e-7)
+    alike = Setting("rendered", "2d", "quick").config({}, seed=0)
+    assert (alike.joint_width, alike.learning_rate) == (64, 4e-3)
     elsewhere = Setting("rhd", "2d", "full", raw_dir="there").config({}, seed=0)
     assert (elsewhere.raw_dir, elsewhere.learning_rate) == ("there", plain.learning_rate)
 
@@ -60,10 +63,11 @@ def test_what_has_been_found_is_of_the_methods_own_spaces():
     tuned = json.loads(experiments.TUNED_FILE.read_text())
     for setting, entry in tuned.items():
         dataset, modality = setting.split()
+        searched = tuned[entry.get("like", setting)]
         for method, options in tuning.OPTIONS.items():
-            assert set(entry[method]["options"]) == set(tuning.SPACES[method])
+            assert set(searched[method]["options"]) == set(tuning.SPACES[method])
             Setting(dataset, modality, "full").config(options, seed=0)
-        assert len({entry[method]["trials"] for method in tuning.OPTIONS}) == 1
+        assert len({searched[method]["trials"] for method in tuning.OPTIONS}) == 1
 
 
 def failing(number):
