@@ -111,7 +111,7 @@ class Config:
     z_dim: int = option(30, "Size of a latent code z_h + z_c (Sec. 4.2).", lower=2)
     gamma_z: float = option(0.5, "Part of the code that is z_h (Table 1).", lower=0.01, upper=0.99)
     initial_std: float = option(
-        1.0,
+        0.1,
         "Standard deviation that posteriors start with; 1 is the prior's, less is less noise.",
         lower=1e-3,
         upper=1.0,
@@ -132,14 +132,14 @@ class Config:
         "`unified`, one update a pair of modalities in turn, as ULS does.",
         choices=("alternate", "sequential", "pairs"),
     )
-    weight_d_vae_x: float = option(1.0, "Weight of Eq. 3 for x.", lower=0)
-    weight_d_vae_y: float = option(1.0, "Weight of Eq. 3 for y.", lower=0)
+    weight_d_vae_x: float = option(0.1, "Weight of Eq. 3 for x.", lower=0)
+    weight_d_vae_y: float = option(0.1, "Weight of Eq. 3 for y.", lower=0)
     weight_disc_h: float = option(1.0, "Weight of Eq. 4.", lower=0)
     weight_align: float = option(1e-3, "Weight of Eq. 5.", lower=0)
     weight_disc_c: float = option(1.0, "Weight of Eq. 6.", lower=0)
     weight_translate: float = option(0.1, "Weight of Eq. 7.", lower=0)
     weight_pose: float = option(1.0, "Weight of Eq. 8.", lower=0)
-    weight_kl: float = option(1e-5, "Weight of every KL term inside Eqs. 3 and 8.", lower=0)
+    weight_kl: float = option(1e-6, "Weight of every KL term inside Eqs. 3 and 8.", lower=0)
 
     # Optimisation.
     learning_rate: float = option(5e-4, "Adam's step size for the VAEs.", lower=0)

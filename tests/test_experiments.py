@@ -47,7 +47,6 @@ def test_a_run_has_its_rows_options_its_methods_and_the_settings_places(tmp_path
     alike = {"like": "stb 2d", "common": {"learning_rate": 4e-3}}
     (tmp_path / "tuned.json").write_text(json.dumps({"stb 2d": tuned, "rendered 2d": alike}))
     monkeypatch.setattr(experiments, "TUNED_FILE", tmp_path / "tuned.json")
-    plain = config.from_flagfile(SETTING.flagfile)
     full = SETTING.config({"use_disc_h": False}, seed=2)
     assert (full.joint_width, full.learning_rate, full.use_disc_h) == (64, 3e-3, False)
     assert (full.seed, full.epochs, full.dataset) == (2, experiments.QUICK["epochs"], "stb")
@@ -55,8 +54,10 @@ def test_a_run_has_its_rows_options_its_methods_and_the_settings_places(tmp_path
     assert (unified.learning_rate, unified.weight_kl) == (2e-3, 1e-7)
     alike = Setting("rendered", "2d", "quick").config({}, seed=0)
     assert (alike.joint_width, alike.learning_rate) == (64, 4e-3)
-    elsewhere = Setting("rhd", "2d", "full", raw_dir="there").config({}, seed=0)
-    assert (elsewhere.raw_dir, elsewhere.learning_rate) == ("there", plain.learning_rate)
+    elsewhere = Setting("rhd", "2d", "full", raw_dir="there")
+    plain = config.from_flagfile(elsewhere.flagfile)
+    found = elsewhere.config({}, seed=0)
+    assert (found.raw_dir, found.learning_rate) == ("there", plain.learning_rate)
 
 
 def test_what_has_been_found_is_of_the_methods_own_spaces():
