@@ -32,3 +32,7 @@ class LooksLinear(keras.initializers.Initializer):
         if self.mirrored_in:
             kernel = tf.concat([kernel, -kernel], axis=0)
         return kernel[:inputs, :outputs]
+
+    def get_config(self):
+        """What Keras needs to make it again."""
+        return {"mirrored_in": self.mirrored_in, "mirrored_out": self.mirrored_out}

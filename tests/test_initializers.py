@@ -58,3 +58,9 @@ def test_two_stacks_of_one_seed_start_the_same():
 
     np.testing.assert_array_equal(kernel(), kernel())
     assert np.abs(LooksLinear()((16, 16)) - kernel()).max() > 0.1
+
+
+def test_it_can_be_made_again_from_its_configuration():
+    once = LooksLinear(mirrored_in=False)
+    again = LooksLinear.from_config(once.get_config())
+    assert (again.mirrored_in, again.mirrored_out) == (False, True)
