@@ -67,8 +67,6 @@ EXPERIMENTS = {
 # Options for a look at the whole chain, not for numbers.
 QUICK = {"epochs": 2}
 SEEDS = {"quick": 1, "full": 3}
-# TensorFlow's memory grows over many models; a process ends after this many.
-RUNS_A_PROCESS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +195,7 @@ def run_rows(setting, rows):
     jobs = [(options, seed) for seed in seeds for options in rows.values()]
     missing = [job for job in jobs if not _is_done(setting, *job)]
     if missing:
-        with worker_processes(setting.parallel) as pool:
+        with FreshProcesses(setting.parallel) as pool:
             prepare(pool, setting.config(*missing[0]))
             in_parallel(pool, run, [(setting, *job) for job in missing], setting.name)
     return {
@@ -232,15 +230,30 @@ def in_parallel(pool, function, calls, name):
     return [future.result() for future in futures]
 
 
-def worker_processes(count):
-    """A pool of fresh processes in which TensorFlow shares the cores evenly."""
-    return concurrent.futures.ProcessPoolExecutor(
-        count,
+class FreshProcesses(concurrent.futures.ThreadPoolExecutor):
+    """An executor of `count` calls at once, each in a new process, which share the cores evenly.
+
+    A process for several runs would keep the memory of all of them, and those that Python's own
+    pool replaces after some calls can leave it waiting for ever (CPython issue 115634).
+    """
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.threads = max(1, len(os.sched_getaffinity(0)) // count)
+
+    def submit(self, function, /, *arguments):
+        """Schedules a call of an importable function; returns its future."""
+        return super().submit(_in_a_process, self.threads, function, *arguments)
+
+
+def _in_a_process(threads, function, *arguments):
+    with concurrent.futures.ProcessPoolExecutor(
+        1,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_limit_threads,
-        initargs=(max(1, len(os.sched_getaffinity(0)) // count),),
-        max_tasks_per_child=RUNS_A_PROCESS,
-    )
+        initargs=(threads,),
+    ) as process:
+        return process.submit(function, *arguments).result()
 
 
 def _limit_threads(count):

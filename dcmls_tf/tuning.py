@@ -57,7 +57,7 @@ SEED = 0
 
 def search_all(setting, methods, trials, epochs):
     """`search` for several methods, `setting.parallel` at once; method → what it found."""
-    with experiments.worker_processes(setting.parallel) as pool:
+    with experiments.FreshProcesses(setting.parallel) as pool:
         experiments.prepare(pool, setting.config({}, SEED))
         calls = [(setting, method, trials, epochs) for method in methods]
         return dict(zip(methods, experiments.in_parallel(pool, search, calls, "methods")))

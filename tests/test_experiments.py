@@ -85,6 +85,15 @@ def test_the_first_failure_in_parallel_is_raised():
 
 
 @pytest.mark.slow
+def test_each_call_has_a_process_of_its_own_and_failures_cross_it():
+    with experiments.FreshProcesses(2) as pool:
+        pids = experiments.in_parallel(pool, os.getpid, [()] * 3, "")
+        assert len({*pids, os.getpid()}) == 4
+        with pytest.raises(UserError, match="the second"):
+            pool.submit(failing, 2).result()
+
+
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_stopped(tmp_path):
     tree = raw_trees.write_stb(
         tmp_path / "stb", frames={"B1Counting": 20, "B2Counting": 140}, images=False

@@ -1,6 +1,7 @@
 """Probes find what is in a code and nothing else."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -68,8 +69,14 @@ def test_codes_are_the_models(codes):
     expected = 0.5 * np.mean(model.disc_h(found.drawn_h_x) < 0)
     expected += 0.5 * np.mean(model.disc_h(found.drawn_h_y) > 0)
     assert probes.judged_right(model, found) == pytest.approx(expected)
-    # Untrained encoders of different data are easily told apart.
-    assert probes.modality_accuracy(found) > 0.6
+
+
+def test_a_fresh_probe_tells_apart_what_differs_and_nothing_else(codes):
+    _, found = codes
+    alike = dataclasses.replace(found, drawn_h_y=found.drawn_h_x)
+    apart = dataclasses.replace(found, drawn_h_y=found.drawn_h_x + 5)
+    assert probes.modality_accuracy(alike) < 0.6
+    assert probes.modality_accuracy(apart) > 0.95
 
 
 def test_everything_is_measured_and_shown(codes):
