@@ -234,7 +234,7 @@ class FreshProcesses(concurrent.futures.ThreadPoolExecutor):
     """An executor of `count` calls at once, each in a new process, which share the cores evenly.
 
     A process for several runs would keep the memory of all of them, and those that Python's own
-    pool replaces after some calls can leave it waiting for ever (CPython issue 115634).
+    pool replaces after some calls can leave it waiting for ever (CPython gh-115634).
     """
 
     def __init__(self, count):
