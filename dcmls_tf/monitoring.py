@@ -63,8 +63,8 @@ class Monitor:
         y_pred = predict_pose(model, batch)
         x_rec = None
         if model.config.latent != "none":
-            codes = objective.encode(model, batch, seed=None, training=False)
-            x_rec = model.decode_x(codes.z_h_x, codes.z_c_x)
+            code = objective.Forward(model, batch, training=False).x
+            x_rec = model.decode_x(code.z_h, code.z_c)
         page = visualization.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
         self._image("examples/input_reconstruction_prediction", page, step)
 

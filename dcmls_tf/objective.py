@@ -1,6 +1,7 @@
 """Which tensors feed which equation, and which networks each equation moves."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -23,51 +24,67 @@ ENCODING_X, ENCODING_Y, RECONSTRUCTION, TRANSLATION, PREDICTION, SAMPLING = rang
 
 
 @dataclasses.dataclass(frozen=True)
-class Codes:
-    """Every distribution `q_` and sample `z_` of one forward pass."""
+class Code:
+    """The posteriors of one modality and a sample of each."""
 
-    q_h_x: object
-    q_c_x: object
-    z_h_x: tf.Tensor
-    z_c_x: tf.Tensor
-    q_h_y: object
-    q_c_y: object
-    z_h_y: tf.Tensor
-    z_c_y: tf.Tensor
+    q_h: object
+    q_c: object
+    z_h: tf.Tensor
+    z_c: tf.Tensor
 
     def first(self, count):
-        """The codes of the first `count` examples."""
-        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return Codes(*(values[:count] for values in fields))
+        """The code of the first `count` examples."""
+        return Code(self.q_h[:count], self.q_c[:count], self.z_h[:count], self.z_c[:count])
 
 
-def encode(model, batch, seed, training=True):
-    """Encodes and samples both modalities, unpaired examples after the pairs.
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """One pass of a batch through a model; encodes a modality when an equation first asks for it.
 
-    `seed` is stateless, or `None` for the means.
+    `batch` has `x`, `y`, for images `x_target`, and under `unpaired` maybe x and y that are not
+    pairs. `seed` is stateless, or `None` for the means.
     """
-    batch = with_unpaired(batch)
-    side = side_input(model.config, batch)
-    q_h_x, q_c_x = model.encode_x(batch["x"], side, training, _fold(seed, ENCODING_X))
-    q_h_y, q_c_y = model.encode_y(batch["y"], training, _fold(seed, ENCODING_Y))
-    seeds = [_fold(seed, SAMPLING + i) for i in range(4)]
-    z_h_x, z_c_x, z_h_y, z_c_y = map(latent.sample, (q_h_x, q_c_x, q_h_y, q_c_y), seeds)
-    return Codes(q_h_x, q_c_x, z_h_x, z_c_x, q_h_y, q_c_y, z_h_y, z_c_y)
 
+    model: object
+    batch: dict
+    seed: object = None
+    training: bool = True
 
-def all_terms(model, batch, seed, training=True):
-    """Every equation's loss, unweighted, per example: name → `[B]`.
+    @functools.cached_property
+    def x(self):
+        """`Code` of x, unpaired examples after the pairs."""
+        side = side_input(self.model.config, self.whole)
+        seed = self.fold(ENCODING_X)
+        return self._sampled(self.model.encode_x(self.whole["x"], side, self.training, seed), 0)
 
-    `batch` has `x`, `y` and, for images, `x_target`. Terms of networks that the variant
-    does not have are absent. Gradients of a term are meant for `MOVES[name]` only. Where the
-    batch has x and y that are not pairs, under `unpaired`, they count in every term but those
-    that compare the two sides of a pair (Eqs. 7 and 8).
-    """
-    codes = encode(model, batch, seed, training)
-    return {
-        **adversary_terms(model, codes, seed),
-        **player_terms(model, batch, codes, seed, training),
-    }
+    @functools.cached_property
+    def y(self):
+        """`Code` of y, unpaired examples after the pairs."""
+        seed = self.fold(ENCODING_Y)
+        return self._sampled(self.model.encode_y(self.whole["y"], self.training, seed), 2)
+
+    @functools.cached_property
+    def whole(self):
+        """The batch with its unpaired x and y, if there are any, appended to its pairs."""
+        unpaired = self.batch.get("unpaired", {})
+        whole = {k: tf.concat([self.batch[k], v], axis=0) for k, v in unpaired.items()}
+        return {**self.batch, **whole}
+
+    def encode(self):
+        """Both modalities' codes, x's and y's, now and not later."""
+        return self.x, self.y
+
+    def of_pairs(self, code):
+        """The part of a code that has both sides of its pair."""
+        return code.first(tf.shape(self.batch["y"])[0]) if "unpaired" in self.batch else code
+
+    def fold(self, data):
+        """The seed of one use of it; `None` when there is none."""
+        return _fold(self.seed, data)
+
+    def _sampled(self, posteriors, offset):
+        seeds = [self.fold(SAMPLING + offset + i) for i in range(2)]
+        return Code(*posteriors, *map(latent.sample, posteriors, seeds))
 
 
 def term_names(model):
@@ -83,33 +100,13 @@ def term_names(model):
     return tuple(name for name in MOVES if needed.get(name, model) is not None)
 
 
-def adversary_terms(model, codes, seed):
-    """Eqs. 4 and 6, the discriminators' own; the codes are detached."""
-    found = {}
-    if model.disc_h is not None:
-        logits = [model.disc_h(tf.stop_gradient(z)) for z in (codes.z_h_x, codes.z_h_y)]
-        found["disc_h"] = losses.disc_h(*logits)
-    if model.disc_c is not None:
-        z_c_y_hat = tf.stop_gradient(_translated(model, codes, seed))
-        logits = [model.disc_c(z) for z in (z_c_y_hat, tf.stop_gradient(codes.z_c_y))]
-        found["disc_c"] = losses.disc_c(*logits)
-    return found
+def terms(forward, names):
+    """Equations' losses, unweighted, per example: name → `[B]`.
 
-
-def player_terms(model, batch, codes, seed, training=True):
-    """Eqs. 3, 5, 7 and 8: everything but the discriminators' own."""
-    whole = with_unpaired(batch)
-    found = _reconstructions(model, whole, codes, _fold(seed, RECONSTRUCTION), training)
-    if model.disc_h is not None:
-        found["align"] = losses.align(model.disc_h(codes.z_h_x), model.disc_h(codes.z_h_y))
-    if "unpaired" in batch:
-        codes = codes.first(tf.shape(batch["y"])[0])
-    if model.translator is not None:
-        z_c_y_hat = _translated(model, codes, seed)
-        logits = None if model.disc_c is None else model.disc_c(z_c_y_hat)
-        found["translate"] = losses.translate(z_c_y_hat, codes.z_c_y, logits)
-    found["pose"] = _pose(model, batch, codes, seed, training)
-    return found
+    Gradients of a term are meant for `MOVES[name]` only. Unpaired x and y count in every term
+    but those that compare the two sides of a pair (Eqs. 7 and 8).
+    """
+    return {name: EQUATIONS[name](forward) for name in names}
 
 
 def regression_terms(model, batch, seed):
@@ -119,42 +116,70 @@ def regression_terms(model, batch, seed):
     return {"pose": losses.mean_squared_error(batch["y"], y_pred)}
 
 
-def with_unpaired(batch):
-    """The batch with its unpaired x and y, if there are any, appended to its pairs."""
-    unpaired = batch.get("unpaired", {})
-    return {**batch, **{k: tf.concat([batch[k], v], axis=0) for k, v in unpaired.items()}}
+def _d_vae_x(f):
+    seed = _fold(f.fold(RECONSTRUCTION), 0)
+    x_rec = f.model.decode_x(f.x.z_h, f.x.z_c, f.training, seed)
+    target = f.whole.get("x_target", f.whole["x"])
+    return losses.d_vae(target, x_rec, f.x.q_h, f.x.q_c, f.model.config.weight_kl)
 
 
-def _reconstructions(model, batch, codes, seed, training):
-    x_rec = model.decode_x(codes.z_h_x, codes.z_c_x, training, _fold(seed, 0))
-    y_rec = model.decode_y(codes.z_h_y, codes.z_c_y, training, _fold(seed, 1))
-    x_target = batch.get("x_target", batch["x"])
-    weight_kl = model.config.weight_kl
-    return {
-        "d_vae_x": losses.d_vae(x_target, x_rec, codes.q_h_x, codes.q_c_x, weight_kl),
-        "d_vae_y": losses.d_vae(batch["y"], y_rec, codes.q_h_y, codes.q_c_y, weight_kl),
-    }
+def _d_vae_y(f):
+    seed = _fold(f.fold(RECONSTRUCTION), 1)
+    y_rec = f.model.decode_y(f.y.z_h, f.y.z_c, f.training, seed)
+    return losses.d_vae(f.whole["y"], y_rec, f.y.q_h, f.y.q_c, f.model.config.weight_kl)
 
 
-def _translated(model, codes, seed):
+def _disc_h(f):
+    return losses.disc_h(*(f.model.disc_h(tf.stop_gradient(code.z_h)) for code in (f.x, f.y)))
+
+
+def _align(f):
+    return losses.align(f.model.disc_h(f.x.z_h), f.model.disc_h(f.y.z_h))
+
+
+def _disc_c(f):
+    z_c_y_hat = _translated(f, f.x)
+    return losses.disc_c(*(f.model.disc_c(tf.stop_gradient(z)) for z in (z_c_y_hat, f.y.z_c)))
+
+
+def _translate(f):
+    z_c_y_hat = _translated(f, f.of_pairs(f.x))
+    logits = None if f.model.disc_c is None else f.model.disc_c(z_c_y_hat)
+    return losses.translate(z_c_y_hat, f.of_pairs(f.y).z_c, logits)
+
+
+def _translated(f, code):
     # Eqs. 6 and 7 do not move encoder_x, so T starts from a detached code.
-    q_c_y_hat = model.translate(tf.stop_gradient(codes.z_c_x))
-    return latent.sample(q_c_y_hat, _fold(seed, TRANSLATION))
+    q_c_y_hat = f.model.translate(tf.stop_gradient(code.z_c))
+    return latent.sample(q_c_y_hat, f.fold(TRANSLATION))
 
 
-def _pose(model, batch, codes, seed, training):
-    q_c_y_hat = model.translate(codes.z_c_x)
-    z_c_y_hat = model.context_for_y(codes.z_c_x, q_c_y_hat, _fold(seed, TRANSLATION))
-    y_pred = model.decode_y(codes.z_h_x, z_c_y_hat, training, _fold(seed, PREDICTION))
-    q_c = codes.q_c_x if q_c_y_hat is None else q_c_y_hat
-    return losses.pose(batch["y"], y_pred, codes.q_h_x, q_c, model.config.weight_kl)
+def _pose(f):
+    code = f.of_pairs(f.x)
+    q_c_y_hat = f.model.translate(code.z_c)
+    z_c_y_hat = f.model.context_for_y(code.z_c, q_c_y_hat, f.fold(TRANSLATION))
+    y_pred = f.model.decode_y(code.z_h, z_c_y_hat, f.training, f.fold(PREDICTION))
+    q_c = code.q_c if q_c_y_hat is None else q_c_y_hat
+    return losses.pose(f.batch["y"], y_pred, code.q_h, q_c, f.model.config.weight_kl)
 
 
-def weighted_sum(terms, config):
-    """Σ weight · global mean over `terms`, name → `[B]`; a scalar, 0 without terms."""
-    weights = {name: getattr(config, f"weight_{name}") for name in terms}
-    means = [weights[name] * losses.global_mean(terms[name]) for name in terms]
-    return sum(means, tf.constant(0.0))
+EQUATIONS = {
+    "d_vae_x": _d_vae_x,
+    "d_vae_y": _d_vae_y,
+    "disc_h": _disc_h,
+    "align": _align,
+    "disc_c": _disc_c,
+    "translate": _translate,
+    "pose": _pose,
+}
+
+
+def weighted_sum(found, config):
+    """Σ weight · global mean over terms, name → `[B]`; a scalar, 0 without terms."""
+    weighted = [
+        getattr(config, f"weight_{name}") * losses.global_mean(term) for name, term in found.items()
+    ]
+    return sum(weighted, tf.constant(0.0))
 
 
 def _fold(seed, data):

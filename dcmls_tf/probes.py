@@ -54,13 +54,13 @@ def collect(model, batches):
 
 
 def _codes(model, batch, seed):
-    codes = objective.encode(model, batch, seed=None, training=False)
+    x, y = objective.Forward(model, batch, training=False).encode()
     return {
-        "z_h_x": codes.z_h_x.numpy(),
-        "z_c_x": codes.z_c_x.numpy(),
-        "z_h_y": codes.z_h_y.numpy(),
-        "drawn_h_x": latent.sample(codes.q_h_x, seed).numpy(),
-        "drawn_h_y": latent.sample(codes.q_h_y, seed + 1).numpy(),
+        "z_h_x": x.z_h.numpy(),
+        "z_c_x": x.z_c.numpy(),
+        "z_h_y": y.z_h.numpy(),
+        "drawn_h_x": latent.sample(x.q_h, seed).numpy(),
+        "drawn_h_y": latent.sample(y.q_h, seed + 1).numpy(),
         "y": batch["y"].numpy(),
         "ids": np.array([i.decode() for i in batch["id"].numpy()]),
     }

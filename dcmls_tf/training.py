@@ -107,18 +107,22 @@ class Trainer:
 
     def _alternate(self, batch, seed):
         """One update of the discriminators, then one of everything else on the sum (Eq. 9)."""
+        # Eqs. 4 and 6 have the names of the networks that they move.
+        adversarial = [name for name in self.term_names if name in PLAYERS["adversaries"]]
+        others = [name for name in self.term_names if name not in adversarial]
+        forward = objective.Forward(self.model, batch, seed)
         tape = tf.GradientTape()
         with tape:
-            codes = objective.encode(self.model, batch, seed)
+            forward.encode()
 
         with tf.GradientTape() as adversary_tape:
-            judged = objective.adversary_terms(self.model, codes, seed)
+            judged = objective.terms(forward, adversarial)
             loss = objective.weighted_sum(judged, self.config)
         if judged:
             self._update(adversary_tape, loss, judged)
 
         with tape:
-            terms = objective.player_terms(self.model, batch, codes, seed)
+            terms = objective.terms(forward, others)
             loss = objective.weighted_sum(terms, self.config)
         self._update(tape, loss, terms)
         return {**judged, **terms}
@@ -132,8 +136,7 @@ class Trainer:
                 continue
             with tf.GradientTape() as tape:
                 sub_seed = tf.random.experimental.stateless_fold_in(seed, 100 + i)
-                found = objective.all_terms(self.model, batch, sub_seed)
-                terms = {name: found[name] for name in names}
+                terms = objective.terms(objective.Forward(self.model, batch, sub_seed), names)
                 loss = objective.weighted_sum(terms, self.config)
             self._update(tape, loss, terms)
             logged.update(terms)

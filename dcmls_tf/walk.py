@@ -34,11 +34,11 @@ def walk(model, batch, part, steps=9):
         raise ValueError(f"part={part!r}: use one of {', '.join(PARTS)}")
     if model.config.latent in ("unified", "none"):
         raise ValueError(f"--latent={model.config.latent} has no context")
-    codes = objective.encode(model, batch, seed=None, training=False)
+    code = objective.Forward(model, batch, training=False).x
     at = tf.linspace(0.0, 1.0, steps)[:, None]
     z_h, z_c = (
         z[:1] + (z[1:2] - z[:1]) * (at if moves else tf.zeros_like(at))
-        for z, moves in ((codes.z_h_x, part == "pose"), (codes.z_c_x, part == "context"))
+        for z, moves in ((code.z_h, part == "pose"), (code.z_c, part == "context"))
     )
     y = model.decode_y(z_h, model.context_for_y(z_c, model.translate(z_c)))
     return Walk(model.decode_x(z_h, z_c).numpy(), y.numpy())

@@ -28,11 +28,17 @@ def full():
     return build()
 
 
+def all_terms(model, batch, *options, **named):
+    """Every term of a variant from one pass."""
+    forward = objective.Forward(model, batch, *options, **named)
+    return objective.terms(forward, objective.term_names(model))
+
+
 def networks_reached_by(model, name):
     """Networks with a gradient from one term."""
     batch = random_batch()
     with tf.GradientTape() as tape:
-        loss = objective.all_terms(model, batch, SEED)[name]
+        loss = all_terms(model, batch, SEED)[name]
     variables = {n: net.trainable_variables for n, net in model.networks().items()}
     gradients = tape.gradient(loss, variables)
     return {n for n, of in gradients.items() if any(g is not None and np.any(g) for g in of)}
@@ -68,14 +74,14 @@ def test_a_term_reaches_the_networks_it_moves_and_its_judge(full, name, judge):
 )
 def test_terms_of_absent_networks_are_absent(options, absent):
     model = build(**options)
-    terms = objective.all_terms(model, random_batch(), SEED)
+    terms = all_terms(model, random_batch(), SEED)
     assert set(terms) == set(objective.MOVES) - absent == set(objective.term_names(model))
     assert all(value.shape == [4] for value in terms.values())
 
 
 def test_terms_are_the_equations_of_the_forward_pass_at_the_means():
     model, batch = build(weight_kl=0.1), random_batch()
-    terms = objective.all_terms(model, batch, seed=None, training=False)
+    terms = all_terms(model, batch, training=False)
     (q_h_x, q_c_x), (q_h_y, q_c_y) = model.encode_x(batch["x"]), model.encode_y(batch["y"])
     q_hat = model.translate(q_c_x.mean())
     y_rec = model.decode_y(q_h_y.mean(), q_c_y.mean())
@@ -96,9 +102,9 @@ def test_terms_are_the_equations_of_the_forward_pass_at_the_means():
 
 def test_unpaired_examples_count_in_all_terms_but_a_pairs():
     model, batch, others = build(weight_kl=0.1), random_batch(4), random_batch(3)
-    alone = objective.all_terms(model, batch, seed=None, training=False)
-    apart = objective.all_terms(model, others, seed=None, training=False)
-    terms = objective.all_terms(model, {**batch, "unpaired": others}, seed=None, training=False)
+    alone = all_terms(model, batch, training=False)
+    apart = all_terms(model, others, training=False)
+    terms = all_terms(model, {**batch, "unpaired": others}, training=False)
     for name in terms:
         both = name not in ("translate", "pose")
         expected = np.concatenate([alone[name], apart[name]]) if both else alone[name]
@@ -107,7 +113,25 @@ def test_unpaired_examples_count_in_all_terms_but_a_pairs():
 
 def test_the_sum_is_weighted_by_the_options():
     model, batch = build(weight_pose=3.0, weight_align=0.5), random_batch()
-    terms = objective.all_terms(model, batch, SEED)
+    terms = all_terms(model, batch, SEED)
     picked = {name: terms[name] for name in ("pose", "align")}
     expected = 3.0 * np.mean(terms["pose"]) + 0.5 * np.mean(terms["align"])
     assert float(objective.weighted_sum(picked, model.config)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoded"),
+    [("d_vae_x", {"x"}), ("d_vae_y", {"y"}), ("pose", {"x"}), ("align", {"x", "y"})],
+)
+def test_an_equation_encodes_only_what_it_reads(full, name, encoded, monkeypatch):
+    seen = set()
+    for modality in ("x", "y"):
+        encode = getattr(full, f"encode_{modality}")
+
+        def spy(*args, modality=modality, encode=encode):
+            seen.add(modality)
+            return encode(*args)
+
+        monkeypatch.setattr(full, f"encode_{modality}", spy)
+    objective.terms(objective.Forward(full, random_batch(), SEED), [name])
+    assert seen == encoded

@@ -29,8 +29,8 @@ def test_a_walk_starts_at_the_first_sample_and_moves_one_part(model, pair, part)
     found = walk.walk(model, pair, part, steps=5)
     assert found.x.shape == (5, 21, 2)
     np.testing.assert_allclose(found.y[0], model(pair["x"])[0], atol=1e-5)
-    codes = objective.encode(model, pair, seed=None, training=False)
-    z_h, z_c = codes.z_h_x.numpy(), codes.z_c_x.numpy()
+    code = objective.Forward(model, pair, training=False).x
+    z_h, z_c = code.z_h.numpy(), code.z_c.numpy()
     at_end = (z_h[1:], z_c[:1]) if part == "pose" else (z_h[:1], z_c[1:])
     half = (
         ((z_h.mean(0, keepdims=True)), z_c[:1]) if part == "pose" else (z_h[:1], z_c.mean(0)[None])
