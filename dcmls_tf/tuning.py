@@ -78,7 +78,8 @@ def search(setting, method, trials, epochs):
         load_if_exists=True,
     )
     if not study.trials:
-        study.enqueue_trial(_defaults(setting, method))
+        for known in _known(setting, method):
+            study.enqueue_trial(known)
 
     def objective(trial):
         changes = {name: _suggest(trial, name, space) for name, space in SPACES[method].items()}
@@ -100,9 +101,11 @@ def search(setting, method, trials, epochs):
     }
 
 
-def _defaults(setting, method):
-    base = config_lib.from_flagfile(setting.flagfile)
-    return {name: getattr(base, name) for name in SPACES[method]}
+def _known(setting, method):
+    """Where a search begins: the flagfile's options, and what is tuned so far where that differs."""
+    configs = config_lib.from_flagfile(setting.flagfile), setting.config(OPTIONS[method], SEED)
+    defaults, tuned = ({name: getattr(c, name) for name in SPACES[method]} for c in configs)
+    return [defaults] if tuned == defaults else [defaults, tuned]
 
 
 def _suggest(trial, name, space):
