@@ -67,6 +67,39 @@ class BatchNormalization(keras.layers.Layer):
         average.assign(self.momentum * average + (1 - self.momentum) * value)
 
 
+class Conv2D(keras.layers.Conv2D):
+    """A convolution with `same` padding, no bias, quicker to train where few pixels come out.
+
+    On maps of up to 2×2 TensorFlow's CPU kernels leave most of a vector unused; one matrix product
+    over patches is the same sum. Inference, and so every export, has the plain operation.
+    """
+
+    def call(self, inputs, training=False):
+        """`[B, H, W, C]` → `[B, ⌈H / stride⌉, ⌈W / stride⌉, filters]`."""
+        if not training or max(self.compute_output_shape(inputs.shape)[1:3]) > 2:
+            return super().call(inputs)
+        patches = self._patches(inputs)
+        kernel = tf.reshape(tf.convert_to_tensor(self.kernel), [patches.shape[-1], self.filters])
+        return tf.tensordot(patches, kernel, 1)
+
+    def _patches(self, inputs):
+        """`[B, H, W, C]` → `[B, H', W', k·k·C]`, in the kernel's order."""
+        (size, _), (stride, _) = self.kernel_size, self.strides
+        outputs = self.compute_output_shape(inputs.shape)[1:3]
+        missing = [
+            max((out - 1) * stride + size - given, 0)
+            for out, given in zip(outputs, inputs.shape[1:3])
+        ]
+        padded = tf.pad(inputs, [[0, 0], *([m // 2, m - m // 2] for m in missing), [0, 0]])
+        height, width = ((out - 1) * stride + 1 for out in outputs)
+        shifted = [
+            padded[:, i : i + height : stride, j : j + width : stride]
+            for i in range(size)
+            for j in range(size)
+        ]
+        return tf.concat(shifted, axis=-1)
+
+
 class Stack(keras.layers.Layer):
     """`depth` stacks of fully-connected + ReLU with dropout between, then a linear layer.
 
@@ -117,11 +150,13 @@ class ResidualBlock(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         """`[B, H, W, C]` → `[B, H / stride, W / stride, filters]`."""
-        h = tf.nn.relu(self.norm_1(self.conv_1(inputs), training=training))
-        h = self.norm_2(self.conv_2(h), training=training)
+        h = self.conv_1(inputs, training=training)
+        h = self.conv_2(tf.nn.relu(self.norm_1(h, training=training)), training=training)
+        h = self.norm_2(h, training=training)
         shortcut = inputs
         if self.projected:
-            shortcut = self.norm_shortcut(self.conv_shortcut(inputs), training=training)
+            shortcut = self.conv_shortcut(inputs, training=training)
+            shortcut = self.norm_shortcut(shortcut, training=training)
         return tf.nn.relu(h + shortcut)
 
 
@@ -261,7 +296,7 @@ def translator(z_c_dim, width, name):
 
 
 def _conv(filters, size, stride):
-    return keras.layers.Conv2D(
+    return Conv2D(
         filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
     )
 

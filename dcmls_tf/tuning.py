@@ -102,7 +102,7 @@ def search(setting, method, trials, epochs):
 
 
 def _known(setting, method):
-    """Where a search begins: the flagfile's options, and what is tuned so far where that differs."""
+    """Where a search begins: the flagfile's options and, where it differs, what is tuned so far."""
     configs = config_lib.from_flagfile(setting.flagfile), setting.config(OPTIONS[method], SEED)
     defaults, tuned = ({name: getattr(c, name) for name in SPACES[method]} for c in configs)
     return [defaults] if tuned == defaults else [defaults, tuned]

@@ -93,6 +93,13 @@ def test_each_call_has_a_process_of_its_own_and_failures_cross_it():
             pool.submit(failing, 2).result()
 
 
+def test_a_search_begins_with_the_defaults_and_what_is_tuned_so_far():
+    defaults, tuned = tuning._known(Setting("stb", "2d", "full"), "full")
+    assert defaults["weight_kl"] == config.Config().weight_kl
+    assert tuned.items() <= experiments.tuned_options("stb", "2d", "full").items()
+    assert len(tuning._known(Setting("rhd", "2d", "full"), "full")) == 1  # nothing is tuned there
+
+
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_stopped(tmp_path):
     tree = raw_trees.write_stb(

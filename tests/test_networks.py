@@ -156,3 +156,38 @@ def test_the_image_decoder_in_bfloat16_trains_float32_weights():
     assert image.dtype == tf.float32
     assert {g.dtype for g in gradients} == {tf.float32}
     assert all(np.abs(g).max() > 0 for g in gradients[2:])
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"), [(4, 3, 2), (2, 3, 1), (3, 3, 2), (4, 1, 2), (2, 7, 2), (1, 3, 1)]
+)
+def test_a_convolution_of_few_pixels_is_the_same_where_it_is_a_product(size, kernel, stride):
+    layer = networks._conv(5, kernel, stride)
+    x = tf.constant(rng.normal(size=(3, size, size, 4)), tf.float32)
+    layer(x)
+
+    def outputs_and_gradients(training):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=training)
+            loss = tf.reduce_sum(tf.sin(y))
+        return y, *tape.gradient(loss, [x, *layer.trainable_variables])
+
+    for plain, product in zip(outputs_and_gradients(False), outputs_and_gradients(True)):
+        np.testing.assert_allclose(product, plain, atol=1e-5)
+
+
+def test_only_training_takes_products():
+    layer, x = networks._conv(5, 3, 1), tf.zeros([1, 2, 2, 4])
+    layer(x)
+    kinds = [
+        {
+            op.type
+            for op in tf.function(layer)
+            .get_concrete_function(x, training=training)
+            .graph.get_operations()
+        }
+        for training in (False, True)
+    ]
+    assert "Conv2D" in kinds[0] and "MatMul" not in kinds[0]
+    assert "Conv2D" not in kinds[1] and "MatMul" in kinds[1]
