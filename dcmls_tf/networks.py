@@ -78,26 +78,11 @@ class Conv2D(keras.layers.Conv2D):
         """`[B, H, W, C]` → `[B, ⌈H / stride⌉, ⌈W / stride⌉, filters]`."""
         if not training or max(self.compute_output_shape(inputs.shape)[1:3]) > 2:
             return super().call(inputs)
-        patches = self._patches(inputs)
+        (size, _), (stride, _) = self.kernel_size, self.strides
+        steps = [1, stride, stride, 1]
+        patches = tf.image.extract_patches(inputs, [1, size, size, 1], steps, [1, 1, 1, 1], "SAME")
         kernel = tf.reshape(tf.convert_to_tensor(self.kernel), [patches.shape[-1], self.filters])
         return tf.tensordot(patches, kernel, 1)
-
-    def _patches(self, inputs):
-        """`[B, H, W, C]` → `[B, H', W', k·k·C]`, in the kernel's order."""
-        (size, _), (stride, _) = self.kernel_size, self.strides
-        outputs = self.compute_output_shape(inputs.shape)[1:3]
-        missing = [
-            max((out - 1) * stride + size - given, 0)
-            for out, given in zip(outputs, inputs.shape[1:3])
-        ]
-        padded = tf.pad(inputs, [[0, 0], *([m // 2, m - m // 2] for m in missing), [0, 0]])
-        height, width = ((out - 1) * stride + 1 for out in outputs)
-        shifted = [
-            padded[:, i : i + height : stride, j : j + width : stride]
-            for i in range(size)
-            for j in range(size)
-        ]
-        return tf.concat(shifted, axis=-1)
 
 
 class Stack(keras.layers.Layer):
