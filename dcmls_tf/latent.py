@@ -2,7 +2,8 @@
 
 A code has two parts (Eq. 2): z = z_h ⊕ z_c, hand pose and context, each a diagonal
 Gaussian. Encoders emit one tensor `[B, 2·(z_h + z_c)]`, locations then log-variances, the
-latter relative to the standard deviation that a fresh network starts with.
+latter relative to the standard deviation that a fresh network starts with and bounded
+above, as one code sampled from far away can throw the networks behind it off for good.
 """
 
 import math
@@ -11,6 +12,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 tfd = tfp.distributions
+
+MAX_LOG_VAR = 2.0  # a standard deviation of e = 2.7, where the prior's is 1
 
 
 def gaussian(loc, log_var):
@@ -23,17 +26,20 @@ def posterior(params, initial_std=1.0):
 
     A log-variance of 0 stands for the standard deviation `initial_std`.
     """
-    loc, log_var = tf.split(params, 2, axis=-1)
-    return gaussian(loc, log_var + 2 * math.log(initial_std))
+    return gaussian(*_split(params, initial_std))
 
 
 def posteriors(params, z_h_dim, initial_std=1.0):
     """`[B, 2·(z_h + z_c)]` → q(z_h | ·) and q(z_c | ·), of event shapes `[z_h]` and `[z_c]`."""
-    loc, log_var = tf.split(params, 2, axis=-1)
-    log_var += 2 * math.log(initial_std)
+    loc, log_var = _split(params, initial_std)
     pose = gaussian(loc[:, :z_h_dim], log_var[:, :z_h_dim])
     context = gaussian(loc[:, z_h_dim:], log_var[:, z_h_dim:])
     return pose, context
+
+
+def _split(params, initial_std):
+    loc, log_var = tf.split(params, 2, axis=-1)
+    return loc, tf.minimum(log_var + 2 * math.log(initial_std), MAX_LOG_VAR)
 
 
 def prior(dim):

@@ -31,7 +31,7 @@ def test_kl_of_the_prior_and_of_an_empty_code_is_zero():
 
 
 def test_posteriors_split_locations_and_log_variances_alike():
-    params = rng.normal(size=(2, 2 * (3 + 4))).astype(np.float32)
+    params = rng.uniform(-2, 2, size=(2, 2 * (3 + 4))).astype(np.float32)
     pose, context = latent.posteriors(tf.constant(params), z_h_dim=3)
     np.testing.assert_allclose(pose.mean(), params[:, :3])
     np.testing.assert_allclose(context.mean(), params[:, 3:7])
@@ -48,6 +48,16 @@ def test_fresh_networks_start_with_the_standard_deviation_that_is_asked_for():
     both = latent.posteriors(tf.zeros([1, 6]), z_h_dim=2, initial_std=0.1)
     for q in both:
         np.testing.assert_allclose(q.stddev(), np.full(q.mean().shape, 0.1), rtol=1e-5)
+
+
+def test_a_log_variance_far_off_is_bounded_and_one_in_range_is_left_alone():
+    log_var = np.array([[-30.0, -3.0, 1.9, 60.0]], np.float32)
+    params = tf.constant(np.concatenate([np.zeros_like(log_var), log_var], axis=-1))
+    expected = np.exp(0.5 * np.array([[-30.0, -3.0, 1.9, 2.0]]))
+    np.testing.assert_allclose(latent.posterior(params).stddev(), expected, rtol=1e-5)
+    pose, context = latent.posteriors(params, z_h_dim=1)
+    np.testing.assert_allclose(pose.stddev(), expected[:, :1], rtol=1e-5)
+    np.testing.assert_allclose(context.stddev(), expected[:, 1:], rtol=1e-5)
 
 
 def test_samples_are_reparametrised_and_repeat_with_their_seed():
