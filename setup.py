@@ -16,6 +16,7 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
+        "filelock>=3.16",
         "importlib_resources>=6",  # TFDS imports it and does not say so
         "keras>=3.15,<4",
         "matplotlib>=3.9",

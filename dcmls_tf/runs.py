@@ -4,11 +4,13 @@
 `checkpoints/` (what a resumed run needs) and `best/` (networks alone, lowest EPE).
 """
 
+import contextlib
 import dataclasses
 import os
 import sys
 import time
 
+import filelock
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -52,10 +54,16 @@ class Run:
         )
 
     def train(self):
-        """Runs all epochs that are left. An interrupt saves a checkpoint first."""
-        self._restore()
-        if self._step() >= self.total_steps:
-            return
+        """Runs all epochs that are left. An interrupt saves a checkpoint first.
+
+        Raises `UserError` when another process is training in the run's folder.
+        """
+        with _alone_in(self.config.run_dir) if self.writes else contextlib.nullcontext():
+            self._restore()
+            if self._step() < self.total_steps:
+                self._train()
+
+    def _train(self):
         if self.writes:
             self.config.save(self.config.run_dir)
         self.statistics = self._statistics()
@@ -257,6 +265,19 @@ def _claim(config):
             f"--run_dir={config.run_dir}: holds a run with {listed}; "
             "give the same options to go on with it, or another folder"
         )
+
+
+@contextlib.contextmanager
+def _alone_in(run_dir):
+    """Holds a run's folder; the system lets go of it when the process ends, however it does."""
+    try:
+        with filelock.FileLock(os.path.join(run_dir, ".lock"), blocking=False):
+            yield
+    except filelock.Timeout:
+        raise UserError(
+            f"--run_dir={run_dir}: another process is training in it; "
+            "wait for its end, or give another folder"
+        ) from None
 
 
 def _check_finite(values, step):

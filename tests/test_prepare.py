@@ -1,11 +1,13 @@
 """Preparing: once, beside other preparations, never half."""
 
+import concurrent.futures
 import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,27 @@ def test_prepared_data_is_reused(tree, tmp_path):
     before = _files(tmp_path / "data")
     assert _prepare(tree, tmp_path).data_path == builder.data_path
     assert _files(tmp_path / "data") == before
+
+
+def test_of_two_that_want_the_same_at_once_one_makes_it(tree, tmp_path, monkeypatch):
+    write, makers = preparation._write, []
+
+    def slow(*arguments):
+        makers.append(arguments)
+        time.sleep(1)
+        write(*arguments)
+
+    monkeypatch.setattr(preparation, "_write", slow)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: _prepare(tree, tmp_path), range(2)))
+    assert len(makers) == 1
+    assert [builder.info.splits["training"].num_examples for builder in both] == [3, 3]
+
+
+def test_a_data_dir_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / ".rhd-x.lock").mkdir()  # nobody can write here, not even root
+    with pytest.raises(UserError, match=r"--data_dir=.*: cannot be written"):
+        preparation._lock(str(tmp_path), "rhd-x")
 
 
 def test_changed_raw_data_is_prepared_anew(tree, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import os
 
+import filelock
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,6 +127,15 @@ def test_statistics_are_the_training_splits_own(finished):
 def test_another_experiment_in_the_folder_is_refused(finished):
     with pytest.raises(UserError, match=r"--run_dir=.*--epochs=2"):
         runs.Run(finished.config.replace(epochs=3), finished.strategy)
+
+
+def test_a_folder_that_is_trained_in_is_refused_and_then_free(finished):
+    with (
+        filelock.FileLock(f"{finished.config.run_dir}/.lock"),
+        pytest.raises(UserError, match=r"--run_dir=.*another process"),
+    ):
+        finished.train()
+    finished.train()
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -74,6 +74,9 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(rhd_tree, data_dir, t
     while newest(killed) is None or int(newest(killed).rsplit("-", 1)[1]) < 5:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.05)
+    process.send_signal(signal.SIGSTOP)
+    second = finish(start(*flags, f"--run_dir={killed}"), status=1)
+    assert "another process is training in it" in second and "Traceback" not in second
     process.send_signal(signal.SIGKILL)
     process.wait()
     stopped_at = int(newest(killed).rsplit("-", 1)[1])

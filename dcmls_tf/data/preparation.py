@@ -1,12 +1,14 @@
 """Prepared datasets: made from a raw folder when needed, reused otherwise.
 
 Prepared data is `data_dir/{rhd,stb}/{contents}-{fingerprint}/1.0.0`, written by TensorFlow
-Datasets: to a temporary folder first, which gets its name when all of it is there.
+Datasets: to a temporary folder first, which gets its name when all of it is there. Of several
+processes that want it at once, one makes it and the others wait.
 """
 
 import contextlib
 import os
 
+import filelock
 from absl import logging
 
 from dcmls_tf.data import canonical, rhd, stb
@@ -29,12 +31,15 @@ def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
         raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
     make, raw, contents = _reader(dataset, raw_dir, images, stb_views)
     name = f"{contents}-{'images' if images else 'joints'}-{raw.fingerprint()}"
-    builder, prepared = _in_data_dir(make, data_dir, canonical.RawConfig(name=name, raw=raw))
-    if not prepared:
-        logging.info("preparing %s in %s", raw_dir, builder.data_path)
-        # TFDS speaks of downloads on stdout; its progress bar is on stderr.
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            builder.download_and_prepare()
+    config = canonical.RawConfig(name=name, raw=raw)
+    builder, prepared = _in_data_dir(make, data_dir, config)
+    if prepared:
+        return builder
+    with _lock(data_dir, f"{dataset}-{name}"):
+        # Once more: it may have been prepared while this process waited.
+        builder, prepared = _in_data_dir(make, data_dir, config)
+        if not prepared:
+            _write(builder, raw_dir)
     return builder
 
 
@@ -60,6 +65,20 @@ def _in_data_dir(make, data_dir, config):
     with _errors_only():  # TFDS warns of configurations and folders that are new to it
         builder = make(data_dir=data_dir, config=config)
         return builder, builder.is_prepared()
+
+
+def _lock(data_dir, name):
+    try:
+        return filelock.FileLock(os.path.join(data_dir, f".{name}.lock")).acquire()
+    except OSError as error:
+        raise UserError(f"--data_dir={data_dir}: cannot be written ({error.strerror})") from None
+
+
+def _write(builder, raw_dir):
+    logging.info("preparing %s in %s", raw_dir, builder.data_path)
+    # TFDS speaks of downloads on stdout; its progress bar is on stderr.
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        builder.download_and_prepare()
 
 
 @contextlib.contextmanager
