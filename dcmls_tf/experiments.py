@@ -45,7 +45,11 @@ PARTS = {
     "without D_h and D_c": {"use_disc_h": False, "use_disc_c": False},
     "without T": {"use_translator": False},
 }
-SHARES = {f"γ_z = {share}": {"gamma_z": share} for share in (0.2, 0.4, 0.5, 0.6, 0.8)}
+# The default's share is the method as it is.
+SHARES = {
+    f"γ_z = {share}": {} if share == config_lib.Config.gamma_z else {"gamma_z": share}
+    for share in (0.2, 0.4, 0.5, 0.6, 0.8)
+}
 LABELS = {
     f"{name}, {percent} % of the pairs": {**options, "labelled_percent": percent}
     for percent in (1, 10, 100)
