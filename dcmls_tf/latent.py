@@ -24,13 +24,17 @@ def gaussian(loc, log_var):
 def posterior(params, initial_std=1.0):
     """`[B, 2D]`, location then log-variance → a Gaussian of event shape `[D]`.
 
-    A log-variance of 0 stands for the standard deviation `initial_std`.
+    A log-variance of 0 stands for the standard deviation `initial_std`; the Gaussian's own is
+    at most `MAX_LOG_VAR`.
     """
     return gaussian(*_split(params, initial_std))
 
 
 def posteriors(params, z_h_dim, initial_std=1.0):
-    """`[B, 2·(z_h + z_c)]` → q(z_h | ·) and q(z_c | ·), of event shapes `[z_h]` and `[z_c]`."""
+    """`[B, 2·(z_h + z_c)]` → q(z_h | ·) and q(z_c | ·), of event shapes `[z_h]` and `[z_c]`.
+
+    Log-variances as in `posterior`.
+    """
     loc, log_var = _split(params, initial_std)
     pose = gaussian(loc[:, :z_h_dim], log_var[:, :z_h_dim])
     context = gaussian(loc[:, z_h_dim:], log_var[:, z_h_dim:])
