@@ -12,7 +12,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["dcmls_tf", "dcmls_tf.*"]),
-    package_data={"dcmls_tf": ["assets/*"], "dcmls_tf.data.rendering": ["assets/*"]},
+    package_data={"dcmls_tf": ["assets/*"], "dcmls_tf.rendering": ["assets/*"]},
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",

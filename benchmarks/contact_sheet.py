@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from absl import app, flags
 
-from dcmls_tf import visualization
 from dcmls_tf.data import rhd
+from dcmls_tf.drawing import figures as visualization
 
 flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout.", required=True)
 flags.DEFINE_string("split", "evaluation", "training or evaluation.")

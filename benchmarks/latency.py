@@ -18,9 +18,12 @@ import numpy as np
 from absl import flags
 
 from dcmls_tf import config as config_lib
-from dcmls_tf import errors, evaluation, files, lite, model_card, runs, variants
+from dcmls_tf import errors, files, runs, variants
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
+from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.serving import model_card
+from dcmls_tf.serving import tflite as lite
 
 # Encoder, input side in px, width of G^y's and T's layers, precision.
 MODELS = (

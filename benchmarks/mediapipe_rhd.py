@@ -29,8 +29,9 @@ import mediapipe
 import numpy as np
 from absl import flags
 
-from dcmls_tf import errors, hand, metrics
+from dcmls_tf import errors, hand
 from dcmls_tf.data import annotations
+from dcmls_tf.evaluation import metrics
 
 CROP = 320
 SIDE_CLASSES = ((2, 17), (18, 33))

@@ -8,7 +8,9 @@ import os
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
-from dcmls_tf import files, metrics, objective, visualization
+from dcmls_tf import files, objective
+from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.evaluation import metrics
 from dcmls_tf.model import predict_pose
 
 HISTORY_FILE = "history.csv"

@@ -16,9 +16,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from dcmls_tf import config as config_lib
-from dcmls_tf import distribution, evaluation, training, variants
+from dcmls_tf import distribution, training, variants
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
+from dcmls_tf.evaluation import report as evaluation
 from dcmls_tf.model import predict_pose
 from dcmls_tf.monitoring import Monitor
 

@@ -11,8 +11,12 @@ import os
 
 from absl import flags
 
-from dcmls_tf import errors, evaluation, lite, runs, saved_model, serving
+from dcmls_tf import errors, runs
 from dcmls_tf.data import preparation
+from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.serving import saved_model
+from dcmls_tf.serving import signatures as serving
+from dcmls_tf.serving import tflite as lite
 
 DATA_FLAGS = ("raw_dir", "data_dir")
 FLAGS = flags.FLAGS

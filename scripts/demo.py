@@ -7,8 +7,10 @@ then open http://127.0.0.1:7860. Needs `pip install '.[demo]'`.
 
 from absl import flags
 
-from dcmls_tf import demo, errors, inference
+from dcmls_tf import errors
 from dcmls_tf.errors import UserError
+from dcmls_tf.photos import demo
+from dcmls_tf.photos import predictor as inference
 
 FLAGS = flags.FLAGS
 

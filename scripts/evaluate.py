@@ -12,7 +12,8 @@ import re
 
 from absl import flags
 
-from dcmls_tf import errors, evaluation, runs
+from dcmls_tf import errors, runs
+from dcmls_tf.evaluation import report as evaluation
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
 FLAGS = flags.FLAGS

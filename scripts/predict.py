@@ -15,8 +15,12 @@ import sys
 
 from absl import flags
 
-from dcmls_tf import detection, errors, hand, inference, photos, predictions
+from dcmls_tf import errors, hand
 from dcmls_tf.errors import UserError
+from dcmls_tf.photos import detection
+from dcmls_tf.photos import output as predictions
+from dcmls_tf.photos import photo as photos
+from dcmls_tf.photos import predictor as inference
 
 FLAGS = flags.FLAGS
 

@@ -12,8 +12,9 @@ import os
 
 from absl import flags
 
-from dcmls_tf import errors, files, probes, projector, runs
+from dcmls_tf import errors, files, runs
 from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.experiments import probes, projector
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)

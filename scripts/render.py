@@ -10,7 +10,7 @@ stopped; asking for more frames adds to what is there.
 from absl import flags
 
 from dcmls_tf import errors
-from dcmls_tf.data.rendering import dataset
+from dcmls_tf.rendering import dataset
 
 flags.DEFINE_string("out_dir", None, "Folder to write; gets training/ and evaluation/.")
 flags.DEFINE_integer("training", 10000, "Frames of the training split.", lower_bound=0)

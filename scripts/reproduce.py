@@ -12,7 +12,9 @@ import os
 
 from absl import flags
 
-from dcmls_tf import comparison, errors, experiments, showcase
+from dcmls_tf import errors
+from dcmls_tf.experiments import comparison, showcase
+from dcmls_tf.experiments import tables as experiments
 
 FLAGS = flags.FLAGS
 

@@ -8,7 +8,9 @@ on; `scripts/reproduce.py` trains with what it found, in `dcmls_tf/assets/tuned.
 
 from absl import flags
 
-from dcmls_tf import errors, experiments, tuning
+from dcmls_tf import errors
+from dcmls_tf.experiments import tables as experiments
+from dcmls_tf.experiments import tuning
 
 FLAGS = flags.FLAGS
 

@@ -5,7 +5,11 @@ import raw_trees
 import tensorflow as tf
 
 from dcmls_tf import config as config_lib
-from dcmls_tf import evaluation, hand, lite, runs, saved_model, serving, training, variants
+from dcmls_tf import hand, runs, training, variants
+from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.serving import saved_model
+from dcmls_tf.serving import signatures as serving
+from dcmls_tf.serving import tflite as lite
 
 SMALL = {"joint_width": 32, "disc_width": 8, "input_size": 64, "reconstruction_size": 16}
 STEP, MEAN_SCALE_MM = 7, 36.5
@@ -13,8 +17,8 @@ STEP, MEAN_SCALE_MM = 7, 36.5
 
 def rendered_frame():
     """A rendered person with a hand near the camera: pixels `[320, 320, 3]`, uv px, side."""
-    from dcmls_tf.data.rendering import backgrounds, scene
-    from dcmls_tf.data.rendering.frame import render_frame
+    from dcmls_tf.rendering import backgrounds, scene
+    from dcmls_tf.rendering.frame import render_frame
 
     which = 3, "evaluation", 0
     frame = render_frame(*which, backgrounds.photographs())

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dcmls_tf import addons, config, evaluation, objective, runs
+from dcmls_tf import addons, config, objective, runs
 from dcmls_tf.errors import UserError
+from dcmls_tf.evaluation import report as evaluation
 
 
 def options(raw_dir, data_dir, run_dir, **changes):

@@ -12,7 +12,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dcmls_tf import geometry, hand
-from dcmls_tf.data import canonical, pictures, windows
+from dcmls_tf.data import pictures, windows
+from dcmls_tf.data import raw as canonical
 from dcmls_tf.data.records import Records
 from dcmls_tf.errors import UserError
 

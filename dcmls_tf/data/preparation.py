@@ -11,7 +11,8 @@ import os
 import filelock
 from absl import logging
 
-from dcmls_tf.data import canonical, rhd, stb
+from dcmls_tf.data import raw as canonical
+from dcmls_tf.data import rhd, stb
 from dcmls_tf.errors import UserError
 
 

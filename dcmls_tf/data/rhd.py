@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from dcmls_tf import hand
-from dcmls_tf.data import annotations, canonical
+from dcmls_tf.data import annotations
+from dcmls_tf.data import raw as canonical
 from dcmls_tf.errors import UserError
 
 PAGE = "https://lmb.informatik.uni-freiburg.de/resources/datasets/RenderedHandposeDataset.en.html"

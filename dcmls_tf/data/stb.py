@@ -21,7 +21,7 @@ import numpy as np
 import scipy.io
 
 from dcmls_tf import hand
-from dcmls_tf.data import canonical
+from dcmls_tf.data import raw as canonical
 from dcmls_tf.errors import UserError
 
 PAGE = "https://sites.google.com/site/zhjw1988/"

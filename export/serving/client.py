@@ -17,7 +17,8 @@ import requests
 from absl import flags
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dcmls_tf import errors, files, hand, visualization
+from dcmls_tf import errors, files, hand
+from dcmls_tf.drawing import figures as visualization
 from dcmls_tf.errors import UserError
 
 FLAGS = flags.FLAGS

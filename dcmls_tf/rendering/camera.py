@@ -1,0 +1,81 @@
+"""Pinhole cameras as RHD has them, and where to put one to see a hand.
+
+Frames: world as in `body.py` (metres, y up); camera x right, y down, z forward. `uv` counts px
+to the right and down from the outer corner of the first pixel, whose middle is (0.5, 0.5): so
+do RHD's, where fingers in the masks lie half a pixel up and left of the joints otherwise.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from dcmls_tf.rendering.body import rotation, rotation_between
+
+SIZE = 320
+FOCAL_PX = (282.0, 11.0)  # mean and spread; RHD's lie between 260 and 310
+FOCAL_LIMITS = (260.0, 310.0)
+_UP = np.array([0.0, 1.0, 0.0])
+_FORWARD = np.array([0.0, 0.0, 1.0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """K `[3, 3]` px; rotation `[3, 3]` world to camera; position `[3]` world, metres."""
+
+    K: np.ndarray
+    rotation: np.ndarray
+    position: np.ndarray
+
+    def to_camera(self, points):
+        """World `[..., 3]` to camera `[..., 3]`, metres."""
+        return (points - self.position) @ self.rotation.T
+
+    def project(self, points):
+        """World `[..., 3]` to `(uv [..., 2] px, z [...] metres)`; z > 0 is in front."""
+        p = self.to_camera(points)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            uv = p[..., :2] / p[..., 2:] * self.K[0, 0] + self.K[:2, 2]
+        return uv, p[..., 2]
+
+    def rays(self, uv):
+        """World directions `[N, 3]` through points `uv [N, 2]`, as long as their depth is 1."""
+        u, v = np.asarray(uv, np.float32).T[:, :, None]
+        x, y, z = (self.rotation.T @ np.linalg.inv(self.K)).T.astype(np.float32)
+        return u * x + v * y + z
+
+
+def intrinsics(focal):
+    """K `[3, 3]` with the principal point in the image's centre, as in RHD."""
+    return np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1.0]])
+
+
+def look_at(target, direction, distance, roll, uv, K):
+    """Camera `distance` metres from world point `target`, which it sees at pixel `uv`.
+
+    direction: unit `[3]` from the target to the camera; roll: degrees about the line of sight.
+    """
+    z = -np.asarray(direction, float)
+    x = np.cross(z, _UP)
+    x /= np.linalg.norm(x)
+    upright = np.stack([x, np.cross(z, x), z])
+    ray = np.linalg.inv(K) @ np.array([uv[0], uv[1], 1.0])
+    towards = rotation_between(_FORWARD, ray / np.linalg.norm(ray))
+    return Camera(K, towards @ rotation(2, roll) @ upright, target - distance * z)
+
+
+def sample_camera(rng, target):
+    """Random `Camera` around world point `target`, the middle of a hand.
+
+    RHD's: half a metre from the hand, mostly from the person's front and near eye level,
+    nearly upright, the hand in the middle half of the image.
+    """
+    K = intrinsics(np.clip(rng.normal(*FOCAL_PX), *FOCAL_LIMITS))
+    distance = rng.uniform(0.22, 0.42) if rng.random() < 0.07 else rng.normal(0.565, 0.085)
+    azimuth = rng.uniform(-180, 180) if rng.random() < 0.15 else rng.normal(0, 50)
+    elevation = np.clip(rng.normal(8, 24), -65, 75)
+    roll = rng.normal(0, 25 if rng.random() < 0.1 else 6)
+    uv = np.clip(rng.normal([168, 168], [30, 26]), 60, 260)
+    if rng.random() < 0.08:
+        uv = rng.uniform(-10, SIZE + 10, 2)  # anywhere, and sometimes cut by the border
+    direction = rotation(1, azimuth) @ rotation(0, -elevation) @ _FORWARD
+    return look_at(target, direction, np.clip(distance, 0.22, 0.78), roll, uv, K)

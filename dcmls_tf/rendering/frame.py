@@ -1,0 +1,189 @@
+"""One frame: a scene rendered to colour, mask and depth.
+
+Every pixel's centre is cast once; where that finds an edge, points inside the pixel are cast and
+shaded in its place.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from dcmls_tf.rendering import appearance, lighting, raycast
+from dcmls_tf.rendering.backgrounds import sample_background
+from dcmls_tf.rendering.body import default_body
+from dcmls_tf.rendering.camera import SIZE
+from dcmls_tf.rendering.regions import PERSON_CLASS
+from dcmls_tf.rendering.scene import Annotation, faces_with, generator, inside_box, sample_scene
+
+MAX_DEPTH_M = 5.0
+_EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
+_EDGE_CONTRAST = 1.8  # ratio of neighbouring pixels' light that makes an edge
+_SHADOW_PX = 80  # what is further outside the image casts no shadow into it
+_COARSE_PX = 4
+_SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """colour: `[320, 320, 3]` uint8 RGB; mask: `[320, 320]` uint8, RHD's classes; depth_m:
+    `[320, 320]` metres along the camera's axis, infinite in the background.
+    """
+
+    colour: np.ndarray
+    mask: np.ndarray
+    depth_m: np.ndarray
+    annotation: Annotation
+
+
+def encode_depth(depth_m):
+    """RHD's depth image `[..., 3]` uint8 RGB: 16 bits in R (high) and G, 65535 for 5 m."""
+    value = np.round(np.clip(depth_m / MAX_DEPTH_M, 0, 1) * 65535).astype(np.uint16)
+    return np.stack([value >> 8, value & 255, 0 * value], -1).astype(np.uint8)
+
+
+def decode_depth(image):
+    """Metres `[...]` from RHD's depth image `[..., 3]`."""
+    high, low = image[..., 0].astype(float), image[..., 1].astype(float)
+    return (256 * high + low) / 65535 * MAX_DEPTH_M
+
+
+def render_frame(seed, split, index, photographs):
+    """The `Frame` that `(seed, split, index)` stands for, before `photographs` (paths)."""
+    return render(sample_scene(seed, split, index), generator(seed, split, index, 1), photographs)
+
+
+def render(scene, rng, photographs):
+    """`Frame` of a scene; `rng` draws colours, light, background and sensor noise."""
+    renderer = _Renderer(scene, rng)
+    window = renderer.window()
+    pixels = np.mgrid[window][::-1].reshape(2, -1).T
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    shape = mask[window].shape
+    hits = renderer.cast_near_person(pixels, shape)
+    struck = hits.face >= 0
+    mask[window] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
+    depth = np.full((SIZE, SIZE), np.inf, np.float32)
+    depth[window] = np.where(struck, hits.distance, np.inf).reshape(shape)
+
+    image = sample_background(rng, photographs)
+    radiance = image[window].copy().reshape(-1, 3)
+    outline = _outline(struck, hits.distance, shape)
+    whole = struck & ~outline
+    radiance[whole] = renderer.shade(hits[whole])
+    inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > PERSON_CLASS))
+    edges = np.flatnonzero(outline | inner)
+    radiance[edges] = renderer.supersample(pixels[edges], image)
+    image[window] = radiance.reshape(*shape, 3)
+    colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
+    return Frame(colour, mask, depth, scene.annotation)
+
+
+class _Renderer:
+    """A scene ready to be cast and shaded."""
+
+    def __init__(self, scene, rng):
+        self.scene, self.rng, self.body = scene, rng, default_body()
+        self.camera = scene.camera
+        self.vertices = scene.posed.vertices
+        self.light = lighting.sample_lighting(rng, self.camera)
+        self.faces, self.face_class, self.normals = self._faces_that_matter()
+        self.texture = appearance.texture_of(scene.person)
+        self.look = appearance.sample_look(rng, scene.person)
+        self.mesh = raycast.Mesh(self.vertices, self.faces)
+        self.attributes = np.concatenate([self.normals, self.texture.channels], 1)
+
+    def window(self):
+        """Slices of the rows and columns that the person may cover."""
+        uv, z = self.camera.project(self.vertices[self.faces[:, 0]])
+        if z.min() < 0.05:
+            return np.s_[0:SIZE, 0:SIZE]
+        low = np.clip(np.floor(uv.min(0)) - 48, 0, SIZE).astype(int)
+        high = np.clip(np.ceil(uv.max(0)) + 48, 0, SIZE).astype(int)
+        return np.s_[low[1] : high[1], low[0] : high[0]]
+
+    def _faces_that_matter(self):
+        """Faces `[F, 3]`, their classes and the vertices' normals, of all that bears on the image.
+
+        That is what is in it or near it, and is turned to the camera or to the lamp: what is
+        turned to neither is always behind such a face for eye and lamp alike.
+        """
+        uv, z = self.camera.project(self.vertices)
+        low, high = (-_SHADOW_PX,) * 2, (SIZE + _SHADOW_PX,) * 2
+        nearby = inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
+        rows = faces_with(nearby, self.body.faces)
+        faces = self.body.faces[rows]
+        corners = self.vertices[faces]
+        outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        to_eye = self.camera.position.astype(np.float32) - corners[:, 0]
+        seen = (np.einsum("fc,fc->f", outward, to_eye) > 0) | (outward @ self.light.direction > 0)
+        normals = lighting.unit(_gathered(outward, faces, len(self.vertices)))
+        return faces[seen], self.body.face_class[rows][seen], normals
+
+    def cast_near_person(self, pixels, shape):
+        """Hits of the middles of `pixels [H * W, 2]`, cast only around where a coarse grid hits."""
+        coarse = np.zeros(shape, np.uint8)
+        sparse = np.s_[::_COARSE_PX, ::_COARSE_PX]
+        grid = pixels.reshape(*shape, 2)[sparse]
+        found = self.cast(grid.reshape(-1, 2) + 0.5).face >= 0
+        coarse[sparse] = found.reshape(grid.shape[:2])
+        reach = 4 * _COARSE_PX + 1
+        near = np.flatnonzero(cv2.dilate(coarse, np.ones((reach, reach), np.uint8)))
+        return self.cast(pixels[near] + 0.5).spread(near, len(pixels))
+
+    def cast(self, uv):
+        return self.mesh.first_hits(self.camera.position, self.camera.rays(uv))
+
+    def shade(self, hits):
+        """Linear radiance `[N, 3]` of hits that all have a face."""
+        values = raycast.interpolate(self.attributes, self.faces, hits)
+        points = raycast.interpolate(self.vertices, self.faces, hits)
+        normals = lighting.unit(values[:, :3])
+        surface = appearance.surface(
+            self.look, self.scene.outfit, self.texture, values[:, 3:], self.face_class[hits.face]
+        )
+        to_eye = lighting.unit(self.camera.position.astype(np.float32) - points)
+        bumped = lighting.unit(normals + surface.bump)
+        return lighting.shade(self.rng, self.light, self.mesh, surface, points, bumped, to_eye)
+
+    def supersample(self, pixels, background):
+        """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
+        inside = (pixels[:, None] + 0.5 + _SUBPIXELS).reshape(-1, 2)
+        hits = self.cast(inside)
+        struck = hits.face >= 0
+        radiance = np.repeat(background[pixels[:, 1], pixels[:, 0]], len(_SUBPIXELS), axis=0)
+        if struck.any():
+            radiance[struck] = self.shade(hits[struck])
+        return sum(radiance[k :: len(_SUBPIXELS)] for k in range(len(_SUBPIXELS))) / len(_SUBPIXELS)
+
+
+def _gathered(values, faces, count):
+    """Sums `[count, 3]` over each vertex's faces of `values [F, 3]`, float32."""
+    at = faces.ravel()
+    sums = [np.bincount(at, np.repeat(values[:, c], 3), count) for c in range(3)]
+    return np.stack(sums, 1).astype(np.float32)
+
+
+def _outline(struck, distance, shape):
+    """`[N]` bool: pixels next to one whose depth is another."""
+    depth = np.where(struck, distance, np.float32(1e3)).reshape(shape)
+    return _beside(shape, lambda a, b: np.abs(depth[a] - depth[b]) > _EDGE_DEPTH)
+
+
+def _contrasts(radiance, where):
+    """`[N]` bool: pixels in `where [H, W]` next to one much lighter or darker."""
+    light = np.log(radiance[:, 1].reshape(where.shape) + np.float32(0.01))
+    limit = np.log(_EDGE_CONTRAST)
+    return _beside(
+        where.shape, lambda a, b: (np.abs(light[a] - light[b]) > limit) & where[a] & where[b]
+    )
+
+
+def _beside(shape, differ):
+    """`[N]` bool: pixels that `differ` from one beside, above or below them."""
+    found = np.zeros(shape, bool)
+    for first, second in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
+        across = differ(first, second)
+        found[first] |= across
+        found[second] |= across
+    return found.reshape(-1)

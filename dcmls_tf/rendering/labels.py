@@ -1,0 +1,58 @@
+"""Who is in a rendered frame and before which photograph, found again from its seed.
+
+RHD's layout has no room for these; a frame's scene follows from the folder's seed alone, so
+they can be drawn again without rendering.
+"""
+
+import json
+import os
+
+import numpy as np
+
+from dcmls_tf.errors import UserError
+from dcmls_tf.rendering import appearance, backgrounds, dataset, lighting
+from dcmls_tf.rendering.scene import generator, sample_scene
+
+PROCEDURAL = -1
+
+
+def settings(raw_dir):
+    """What a folder was rendered with. Raises `UserError` when it was not rendered."""
+    path = os.path.join(raw_dir, dataset.SETTINGS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        raise UserError(
+            f"--raw_dir={raw_dir}: has no {dataset.SETTINGS}; only frames of scripts/render.py "
+            "tell who is in them"
+        ) from None
+
+
+def identities_and_backgrounds(raw_dir, split, indices, background_dir=None):
+    """Identity and background of frames, two int arrays `[N]`.
+
+    A background is the number of its photograph among the split's, or `PROCEDURAL`.
+    background_dir: as when rendered; `None` for the default photographs. Raises `UserError`
+    when the photographs are not those of then, or the frames were made by another version.
+    """
+    made = settings(raw_dir)
+    photographs = [] if made["annotations_only"] else backgrounds.photographs(background_dir)
+    if made["version"] != dataset.VERSION:
+        raise UserError(
+            f"--raw_dir={raw_dir}: was rendered by version {made['version']}; render it again"
+        )
+    if made["backgrounds"] != backgrounds.digest(photographs):
+        raise UserError(f"--backgrounds={background_dir}: not the photographs of {raw_dir}")
+    paths = backgrounds.of_split(photographs, split) if photographs else []
+    found = [_of_frame(made["seed"], split, int(index), paths) for index in indices]
+    return tuple(np.array(found, int).reshape(-1, 2).T)
+
+
+def _of_frame(seed, split, index, paths):
+    scene = sample_scene(seed, split, index)
+    # As `frame.render` draws: light, colours, then the background.
+    rng = generator(seed, split, index, 1)
+    lighting.sample_lighting(rng, scene.camera)
+    appearance.sample_look(rng, scene.person)
+    return scene.person.identity, backgrounds.pick(rng, paths)

@@ -1,0 +1,182 @@
+"""Light: a key lamp with cast shadows, sky and ground, and how surfaces return it.
+
+Everything is linear radiance until `develop`, the camera's exposure, blur, noise and sRGB.
+"""
+
+import dataclasses
+import functools
+import math
+
+import cv2
+import numpy as np
+
+from dcmls_tf.rendering.body import rotation
+
+# How far red, green and blue light creeps past the terminator inside skin.
+_SKIN_WRAP = np.array([0.28, 0.14, 0.09], np.float32)
+_SHADOW_LIFT = 0.0015  # metres from the surface at which shadow rays start
+_AO_REACH = 0.05
+_AO_RAYS = 5
+_TABLE = 1 << 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Lighting:
+    """direction: `[3]` to the key lamp, world; key, sky, ground: linear RGB `[3]`.
+
+    softness: radius of the lamp, radians; exposure: factor on the radiance.
+    """
+
+    direction: np.ndarray
+    key: np.ndarray
+    sky: np.ndarray
+    ground: np.ndarray
+    softness: float
+    exposure: float
+
+
+def sample_lighting(rng, camera):
+    """Random `Lighting`: from any upper direction, more often from the camera's side."""
+    to_camera = -camera.rotation[2]
+    heading = np.degrees(np.arctan2(to_camera[0], to_camera[2]))
+    azimuth = rng.uniform(-180, 180) if rng.random() < 0.25 else heading + rng.normal(0, 60)
+    elevation = np.degrees(np.arcsin(rng.uniform(0.1, 0.97)))
+    direction = rotation(1, azimuth) @ rotation(0, -elevation) @ np.array([0.0, 0.0, 1.0])
+    share = rng.uniform(0.3, 0.85)
+    warmth = rng.normal(0, 0.08)
+    tint = np.array([1 + warmth, 1.0, 1 - warmth])
+    sky = (1 - share) * np.array([1 - warmth, 1.0, 1 + warmth]) * rng.uniform(0.8, 1.4)
+    ground = sky * rng.uniform(0.25, 0.8) * np.array([1.05, 1.0, 0.92])
+    exposure = np.exp(rng.normal(-0.1, 0.35))
+    if rng.random() < 0.25:
+        exposure *= rng.uniform(0.12, 0.5)  # dusk, night, shade
+    colours = (c.astype(np.float32) for c in (direction, 1.6 * share * tint, sky, ground))
+    return Lighting(*colours, rng.uniform(0.003, 0.012), exposure)
+
+
+def shade(rng, light, mesh, surface, points, normals, to_eye):
+    """Linear radiance `[N, 3]` of surface points.
+
+    surface: `appearance.Surface`; points, normals, to_eye: `[N, 3]` world, unit vectors.
+    """
+    lamp = unit(light.direction + light.softness * rng.standard_normal(points.shape, np.float32))
+    cosine = _dot(normals, light.direction)
+    lit = _lit(mesh, points, normals, lamp, cosine)
+    wrap = surface.is_skin[:, None] * _SKIN_WRAP
+    diffuse = np.clip((cosine[:, None] + wrap) / (1 + wrap), 0, 1)
+    # Inside the wrapped band there is no direct light to block, so shadows end softly.
+    diffuse = diffuse * lit[:, None]
+    up = 0.5 + 0.5 * normals[:, 1:2]
+    openness = (_openness(mesh, points, normals, surface.is_hand) * surface.occlusion)[:, None]
+    # Light that the hand itself throws into its hollows.
+    bounced = openness / (1 - 0.8 * surface.albedo * (1 - openness))
+    ambient = (light.sky * up + light.ground * (1 - up)) * bounced
+    ambient += 0.12 * light.key * surface.albedo * (1 - openness)
+    half = unit(light.direction + to_eye)
+    shine = np.clip(_dot(normals, half), 0, 1) ** surface.shininess
+    grazing = 0.25 + 0.75 * (1 - np.clip(_dot(normals, to_eye), 0, 1)) ** 3
+    specular = (surface.gloss * shine * grazing * lit * (cosine > 0))[:, None] * light.key
+    return surface.albedo * (light.key * diffuse + ambient) + specular
+
+
+def _lit(mesh, points, normals, lamp, cosine):
+    """`[N]` bool: whether the lamp is seen; surfaces turned far away are taken as lit."""
+    facing = np.flatnonzero(cosine > 0.02)
+    lit = np.ones(len(points), bool)
+    start = points[facing] + _SHADOW_LIFT * normals[facing]
+    lit[facing] = ~mesh.occluded(start, lamp[facing])
+    return lit
+
+
+def _openness(mesh, points, normals, where):
+    """Share `[N]` of the nearby hemisphere that is free; 1 outside `where`."""
+    openness = np.ones(len(points), np.float32)
+    rows = np.flatnonzero(where)
+    if len(rows):
+        # The same directions everywhere: steps between neighbouring pixels, but no grain.
+        directions = normals[rows, None] + np.float32(0.98) * _sphere(_AO_RAYS)
+        starts = np.repeat(points[rows] + _SHADOW_LIFT * normals[rows], _AO_RAYS, axis=0)
+        blocked = mesh.occluded(starts, unit(directions).reshape(-1, 3), _AO_REACH)
+        openness[rows] = 1 - 0.8 * blocked.reshape(-1, _AO_RAYS).mean(1)
+    return openness
+
+
+def develop(rng, radiance):
+    """Linear image `[H, W, 3]` to uint8 sRGB: lens blur, motion blur, sensor noise."""
+    image = cv2.GaussianBlur(radiance.astype(np.float32), (0, 0), rng.uniform(0.35, 0.75))
+    if rng.random() < 0.12:
+        image = cv2.filter2D(image, -1, _motion_kernel(rng))
+    noise = _noise(rng, image.shape)
+    shot, read = rng.uniform(0.0, 0.014), rng.uniform(0.0, 0.003)
+    image = image + noise * np.sqrt(shot**2 * np.clip(image, 0, None) + read**2)
+    return np.round(255 * srgb_from_linear(image)).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=1)
+def _noise_plate():
+    return np.random.default_rng(1948).standard_normal((1024, 1024, 3), np.float32)
+
+
+def _noise(rng, shape):
+    """White noise of a shape: a random window of one plate, since drawing it anew is slow."""
+    plate = _noise_plate()
+    top, left = rng.integers(plate.shape[0] - shape[0]), rng.integers(plate.shape[1] - shape[1])
+    return plate[top : top + shape[0], left : left + shape[1]]
+
+
+def _motion_kernel(rng):
+    length, angle = rng.uniform(1, 4), rng.uniform(0, np.pi)
+    kernel = np.zeros((7, 7), np.float32)
+    for t in np.linspace(-0.5, 0.5, 15):
+        x, y = (3 + t * length * f(angle) for f in (math.cos, math.sin))
+        kernel[round(y), round(x)] += 1
+    return kernel / kernel.sum()
+
+
+def srgb_from_linear(linear):
+    """Linear 0..1 to sRGB 0..1 (IEC 61966-2-1), clipped."""
+    return _tabulated(_encode_srgb, linear)
+
+
+def linear_from_srgb(srgb):
+    """sRGB 0..1 to linear 0..1 (IEC 61966-2-1)."""
+    return _tabulated(_decode_srgb, srgb)
+
+
+def _encode_srgb(linear):
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _decode_srgb(srgb):
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+@functools.lru_cache(maxsize=2)
+def _table(curve):
+    return curve(np.arange(_TABLE) / (_TABLE - 1)).astype(np.float32)
+
+
+def _tabulated(curve, values):
+    """The curve by table: powers of every pixel would take longer than casting them."""
+    last = np.float32(_TABLE - 1)
+    index = np.clip(np.asarray(values, np.float32) * last + np.float32(0.5), 0, last)
+    return _table(curve)[index.astype(np.int32)]
+
+
+@functools.lru_cache(maxsize=1)
+def _sphere(count):
+    """`[count, 3]` directions spread evenly (a Fibonacci lattice)."""
+    z = 1 - (2 * np.arange(count) + 1) / count
+    turn = np.pi * (3 - np.sqrt(5)) * np.arange(count)
+    radius = np.sqrt(1 - z**2)
+    points = np.stack([radius * np.cos(turn), radius * np.sin(turn), z], 1)
+    return points.astype(np.float32)
+
+
+def _dot(a, b):
+    return a @ b if b.ndim == 1 else np.einsum("nc,nc->n", a, b)
+
+
+def unit(v):
+    """Vectors `[..., C]` scaled to length 1."""
+    return v / np.sqrt(np.maximum(np.einsum("...c,...c->...", v, v), 1e-20))[..., None]

@@ -1,0 +1,205 @@
+"""Metrics against loops, cases derived by hand, and invariances."""
+
+import numpy as np
+import pytest
+
+from dcmls_tf import hand
+from dcmls_tf.evaluation import metrics
+
+N = 40
+
+
+@pytest.fixture
+def poses():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 40, (N, hand.NUM_JOINTS, 3))
+    return truth + rng.normal(0, 15, truth.shape), truth
+
+
+@pytest.fixture
+def visible():
+    return np.random.default_rng(1).random((N, hand.NUM_JOINTS)) < 0.7
+
+
+@pytest.fixture
+def errors(poses):
+    return metrics.joint_errors_mm(*poses)
+
+
+def loop_errors(pred, truth):
+    return [
+        [sum((a - b) ** 2 for a, b in zip(p, t)) ** 0.5 for p, t in zip(*s)]
+        for s in zip(pred, truth)
+    ]
+
+
+def loop_per_joint(errors, visible, value):
+    """Mean over joints of the mean of `value(error)` over the samples where it is visible."""
+    means = []
+    for j in range(hand.NUM_JOINTS):
+        seen = [value(errors[n][j]) for n in range(len(errors)) if visible[n][j]]
+        if seen:
+            means.append(sum(seen) / len(seen))
+    return sum(means) / len(means)
+
+
+def one_error(*values):
+    """Errors `[N, 21]` with `values` for joint 0; the other joints are to be hidden."""
+    errors = np.zeros((len(values), hand.NUM_JOINTS))
+    errors[:, 0] = values
+    visible = np.zeros(errors.shape, bool)
+    visible[:, 0] = True
+    return errors, visible
+
+
+def test_errors_equal_a_loop(poses):
+    np.testing.assert_allclose(metrics.joint_errors_mm(*poses), loop_errors(*poses))
+
+
+def test_a_345_triangle():
+    truth = np.zeros((1, hand.NUM_JOINTS, 3))
+    pred = truth + [3.0, 0.0, -4.0]
+    np.testing.assert_allclose(metrics.joint_errors_mm(pred, truth), 5.0)
+
+
+def test_epe_equals_a_loop(errors, visible):
+    expected = loop_per_joint(errors, visible, lambda e: e)
+    assert metrics.epe_mm(errors, visible) == pytest.approx(expected)
+
+
+def test_plain_mean_and_median_equal_a_loop(errors, visible):
+    seen = sorted(errors[n, j] for n in range(N) for j in range(21) if visible[n, j])
+    half = len(seen) // 2
+    middle = seen[half] if len(seen) % 2 else (seen[half - 1] + seen[half]) / 2
+    assert metrics.epe_mm_mean(errors, visible) == pytest.approx(sum(seen) / len(seen))
+    assert metrics.epe_mm_median(errors, visible) == pytest.approx(middle)
+
+
+def test_pck_equals_a_loop(errors, visible):
+    thresholds = [0.0, 10.0, 20.0, 25.5, 50.0]
+    expected = [loop_per_joint(errors, visible, lambda e, t=t: e <= t) for t in thresholds]
+    np.testing.assert_allclose(metrics.pck_curve(errors, visible, thresholds), expected)
+
+
+def test_pck_counts_an_error_equal_to_the_threshold():
+    errors, visible = one_error(10.0, 20.0)
+    np.testing.assert_array_equal(
+        metrics.pck_curve(errors, visible, [9.9, 10, 19.9, 20]), [0, 0.5, 0.5, 1]
+    )
+
+
+def test_per_joint_first_differs_from_the_plain_mean():
+    """Joint 0: 3 samples of 10 mm. Joint 1: one of 30 mm, else hidden."""
+    errors, visible = one_error(10.0, 10.0, 10.0)
+    errors[0, 1], visible[0, 1] = 30.0, True
+    assert metrics.epe_mm(errors, visible) == pytest.approx((10 + 30) / 2)
+    assert metrics.epe_mm_mean(errors, visible) == pytest.approx((3 * 10 + 30) / 4)
+    assert metrics.epe_mm_median(errors, visible) == pytest.approx(10)
+    assert metrics.pck_curve(errors, visible, [20.0]) == pytest.approx((1 + 0) / 2)
+
+
+def test_auc_of_a_step():
+    """One error of 35 mm: PCK is 0 below and 1 from there on."""
+    errors, visible = one_error(35.0)
+    one_step = metrics.STEP_MM
+    assert metrics.auc(errors, visible, "20_50") == pytest.approx(15 / 30, abs=one_step / 30)
+    assert metrics.auc(errors, visible, "0_50") == pytest.approx(15 / 50, abs=one_step / 50)
+    # hand3d: thresholds k * 50/19, k = 8..19. 35 mm lies between k = 13 (34.2) and 14, so
+    # the trapezoids are 5 of 0, one of half and 5 of 1, out of 11.
+    assert metrics.auc(errors, visible, "hand3d") == pytest.approx((0.5 + 5) / 11)
+
+
+def test_auc_of_evenly_spread_errors():
+    """Errors even over 0..50 mm: PCK(t) = t/50, so the mean over a grid is its middle."""
+    errors, visible = one_error(*np.linspace(0, 50, 5001))
+    assert metrics.auc(errors, visible, "0_50") == pytest.approx(25 / 50, abs=1e-3)
+    assert metrics.auc(errors, visible, "20_50") == pytest.approx(35 / 50, abs=1e-3)
+    middle = (8 * 50 / 19 + 50) / 2
+    assert metrics.auc(errors, visible, "hand3d") == pytest.approx(middle / 50, abs=1e-3)
+
+
+def test_grids_cover_what_their_names_say():
+    ends = {name: (grid[0], grid[-1]) for name, grid in metrics.GRIDS_MM.items()}
+    assert ends["20_50"] == (20, 50)
+    assert ends["0_50"] == (0, 50)
+    assert ends["hand3d"] == (pytest.approx(21.0526, abs=1e-4), 50)
+    assert len(metrics.GRIDS_MM["hand3d"]) == 12
+
+
+@pytest.mark.parametrize("grid", metrics.GRIDS_MM)
+def test_auc_is_a_fraction_and_reaches_its_ends(errors, visible, grid):
+    assert 0 < metrics.auc(errors, visible, grid) < 1
+    assert metrics.auc(np.zeros_like(errors), visible, grid) == pytest.approx(1)
+    assert metrics.auc(np.full_like(errors, 51.0), visible, grid) == 0
+
+
+def test_auc_of_the_curve_is_the_mean_of_the_joints_aucs(errors, visible):
+    for grid, thresholds in metrics.GRIDS_MM.items():
+        curve = metrics.pck_curve(errors, visible, thresholds)
+        assert metrics.auc(errors, visible, grid) == pytest.approx(
+            metrics.area_under_curve(thresholds, curve)
+        )
+
+
+def test_pck_rises(errors, visible):
+    curve = metrics.pck_curve(errors, visible, np.linspace(0, 100, 200))
+    assert np.all(np.diff(curve) >= 0)
+    assert curve[0] >= 0 and curve[-1] <= 1
+
+
+def test_moving_or_turning_both_poses_changes_nothing(poses, errors):
+    turn, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))
+    moved = [pose @ turn.T + [5.0, -70.0, 300.0] for pose in poses]
+    np.testing.assert_allclose(metrics.joint_errors_mm(*moved), errors)
+
+
+def test_scaling_both_scales_every_error(poses, errors):
+    np.testing.assert_allclose(metrics.joint_errors_mm(2 * poses[0], 2 * poses[1]), 2 * errors)
+
+
+def test_order_of_samples_does_not_matter(errors, visible):
+    order = np.random.default_rng(3).permutation(N)
+    assert metrics.epe_mm(errors[order], visible[order]) == pytest.approx(
+        metrics.epe_mm(errors, visible)
+    )
+
+
+def test_invisible_joints_are_ignored(errors, visible):
+    spoiled = np.where(visible, errors, np.nan)
+    assert metrics.epe_mm(spoiled, visible) == metrics.epe_mm(errors, visible)
+    assert metrics.epe_mm_mean(spoiled, visible) == metrics.epe_mm_mean(errors, visible)
+    for grid in metrics.GRIDS_MM:
+        assert metrics.auc(spoiled, visible, grid) == metrics.auc(errors, visible, grid)
+
+
+def test_a_joint_that_is_never_visible_is_left_out():
+    errors, visible = one_error(12.0, 12.0)
+    assert metrics.epe_mm(errors, visible) == 12
+    assert np.isnan(metrics.joint_epe_mm(errors, visible)[1:]).all()
+    assert np.isnan(metrics.joint_auc(errors, visible, "0_50")[1:]).all()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_coordinate_that_is_not_finite_is_named(poses, which, value):
+    poses[which][7, hand.INDEX["ring_tip"], 1] = value
+    with pytest.raises(ValueError, match=r"(pred|truth)_mm: sample 7, ring_tip is not finite"):
+        metrics.joint_errors_mm(*poses)
+
+
+def test_bad_shapes_and_emptiness_are_named(poses, errors, visible):
+    pred, truth = poses
+    with pytest.raises(ValueError, match="truth_mm is"):
+        metrics.joint_errors_mm(pred, truth[:3])
+    with pytest.raises(ValueError, match=r"pred_mm is \(40, 20, 3\)"):
+        metrics.joint_errors_mm(pred[:, :20], truth[:, :20])
+    with pytest.raises(ValueError, match="holds no samples"):
+        metrics.joint_errors_mm(pred[:0], truth[:0])
+    with pytest.raises(ValueError, match="visible is"):
+        metrics.epe_mm(errors, visible[:, :5])
+    with pytest.raises(ValueError, match="no joint is visible"):
+        metrics.epe_mm(errors, np.zeros_like(visible))
+    with pytest.raises(ValueError, match="non-finite"):
+        metrics.epe_mm(np.full_like(errors, np.nan), visible)
+    with pytest.raises(ValueError, match="rising"):
+        metrics.area_under_curve([1, 1], [0, 1])

@@ -1,0 +1,139 @@
+"""The hand detector's arithmetic against its own definitions, and the real networks."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dcmls_tf import hand
+from dcmls_tf.errors import UserError
+from dcmls_tf.photos import detection
+
+pytest.importorskip("cv2")
+rng = np.random.default_rng(0)
+
+
+def test_anchors_are_the_middles_of_two_grids():
+    found = detection.anchors()
+    assert found.shape == (2016, 2)
+    # Row by row, x first, two anchors a cell of 8 px, then six a cell of 16 px.
+    np.testing.assert_allclose(192 * found[[0, 1, 2, 48]], [[4, 4], [4, 4], [12, 4], [4, 12]])
+    np.testing.assert_allclose(192 * found[[1152, 1157, 1158]], [[8, 8], [8, 8], [24, 8]])
+    np.testing.assert_allclose(192 * found[-1], [184, 184])
+
+
+def test_palms_are_decoded_around_their_anchors():
+    raw, logits = np.zeros((2016, 18)), np.full(2016, -20.0)
+    logits[48] = 3.0
+    raw[48, :4] = 10, -2, 40, 20
+    raw[48, 4:] = np.arange(14)
+    boxes, points, scores = detection.decode_palms(raw, logits)
+    np.testing.assert_allclose(192 * boxes, [[4 + 10 - 20, 12 - 2 - 10, 4 + 10 + 20, 12 - 2 + 10]])
+    np.testing.assert_allclose(192 * points[0], np.arange(14).reshape(7, 2) + [4, 12])
+    np.testing.assert_allclose(scores, [1 / (1 + np.exp(-3))])
+
+
+def test_palms_that_overlap_are_averaged_by_score():
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60.0]])
+    points = rng.normal(size=(3, 7, 2))
+    scores = np.array([0.6, 0.9, 0.7])
+    (first, first_points), (second, _) = detection.merge_palms(boxes, points, scores)
+    np.testing.assert_allclose(first, (0.6 * boxes[0] + 0.9 * boxes[1]) / 1.5)
+    np.testing.assert_allclose(first_points, (0.6 * points[0] + 0.9 * points[1]) / 1.5)
+    np.testing.assert_allclose(second, boxes[2])
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 180, -100])
+def test_the_square_turns_with_the_hand(degrees):
+    """Wrist → middle finger is up in the square, which lies half a palm further that way."""
+    angle = np.radians(degrees)
+    up = np.array([np.sin(angle), -np.cos(angle)])
+    points = np.zeros((7, 2))
+    points[detection.WRIST_POINT], points[detection.MIDDLE_POINT] = [100, 100], [100, 100] + 30 * up
+    roi = detection.roi_of_palm(np.array([80, 90, 120, 130.0]), points)
+    middle = (roi @ [0.5, 0.5, 1])[:2]
+    np.testing.assert_allclose(middle, [100, 110] + 0.5 * 40 * up)
+    upwards = (roi @ [0.5, 0, 1])[:2] - middle
+    np.testing.assert_allclose(upwards, 2.6 * 40 / 2 * up, atol=1e-9)
+    assert np.linalg.det(roi[:2, :2]) > 0  # Not mirrored.
+
+
+def test_a_square_is_cut_where_it_lies():
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    pixels[20:30, 40:50] = 255
+    to_photo = np.array([[20, 0, 35], [0, 20, 15], [0, 0, 1.0]])
+    cut = detection.cut_square(pixels, to_photo, 20, "black")
+    np.testing.assert_allclose(cut[..., 0], np.pad(np.ones((10, 10)), 5), atol=1e-6)
+
+
+def test_intersection_over_union():
+    a, b = np.array([0, 0, 10, 10.0]), np.array([5, 0, 15, 10.0])
+    assert detection.iou(a, b) == pytest.approx(50 / 150)
+    assert detection.iou(a, b + 20) == 0
+
+
+def test_damaged_networks_are_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    os.makedirs(detection.cache_folder())
+    for name in detection.NETWORKS:
+        with open(os.path.join(detection.cache_folder(), name), "wb") as file:
+            file.write(b"damaged")
+    asked = []
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda command, **_: (
+            asked.append(command) or subprocess.CompletedProcess(command, 1, "", "no network")
+        ),
+    )
+    with pytest.raises(UserError, match="pip: no network") as raised:
+        detection.Detector()
+    assert asked[0][:4] == [sys.executable, "-m", "pip", "download"]
+    assert "--box" in str(raised.value) and detection.cache_folder() in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    pytest.importorskip("ai_edge_litert")
+    try:
+        return detection.Detector()
+    except UserError as error:
+        pytest.skip(f"no hand detector: {error}")
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """A rendered person's frame with one hand near the camera: pixels, joints px, side."""
+    pytest.importorskip("embreex")
+    from hand_files import rendered_frame
+
+    return rendered_frame()
+
+
+@pytest.mark.slow
+def test_a_rendered_hand_is_found(detector, frame):
+    pixels, uv, side = frame
+    box = np.concatenate([uv.min(axis=0), uv.max(axis=0)])
+    found = detector(pixels)
+    best = max(found, key=lambda one: detection.iou(one.box, box))
+    assert detection.iou(best.box, box) > 0.6 and best.side == side
+    gap = np.linalg.norm(best.uv - uv, axis=-1).mean() / (box[2:] - box[:2]).max()
+    assert gap < 0.12
+
+
+@pytest.mark.slow
+def test_a_mirrored_hand_is_the_other_hand(detector, frame):
+    pixels, uv, side = frame
+    mirrored = np.ascontiguousarray(pixels[:, ::-1])
+    uv = uv * [-1, 1] + [pixels.shape[1], 0]
+    box = np.concatenate([uv.min(axis=0), uv.max(axis=0)])
+    best = max(detector(mirrored), key=lambda one: detection.iou(one.box, box))
+    assert best.side == (hand.LEFT if side == hand.RIGHT else hand.RIGHT)
+
+
+@pytest.mark.slow
+def test_nothing_is_found_in_noise(detector):
+    assert detector(rng.integers(0, 255, (200, 300, 3), np.uint8)) == []
+    assert detector(np.zeros((1, 1, 3), np.uint8)) == []

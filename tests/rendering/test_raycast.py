@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from dcmls_tf.rendering import raycast
+
+# A unit square at z = 1 in two triangles, and a vertex that no face uses.
+VERTICES = np.array([(0, 0, 1), (1, 0, 1), (1, 1, 1), (9, 9, 9), (0, 1, 1)], np.float32)
+FACES = np.array([(0, 1, 2), (0, 2, 4)])
+
+
+@pytest.fixture(scope="module")
+def square():
+    return raycast.Mesh(VERTICES, FACES)
+
+
+def test_first_hits_give_face_distance_and_place(square):
+    origins = np.array([(0.7, 0.2, 0), (0.2, 0.7, 0), (2.0, 0.5, 0)])
+    hits = square.first_hits(origins, np.tile((0.0, 0.0, 2.0), (3, 1)))
+    assert hits.face.tolist() == [0, 1, -1]
+    # The direction is two metres long.
+    np.testing.assert_allclose(hits.distance[:2], 0.5)
+    found = raycast.interpolate(VERTICES, FACES, hits[:2])
+    np.testing.assert_allclose(found[:, :2], origins[:2, :2], atol=1e-6)
+
+
+def test_occluded_within_reach(square):
+    origins = np.array([(0.5, 0.2, 0), (2.0, 0.5, 0)])
+    up = np.tile((0.0, 0.0, 1.0), (2, 1))
+    assert square.occluded(origins, up).tolist() == [True, False]
+    assert not square.occluded(origins, up, reach=0.9).any()

@@ -1,0 +1,172 @@
+"""The training script as a user runs it: real processes, SIGKILL, several hosts."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SMALL = ("--joint_width=16", "--disc_width=8", "--batch_size=4", "--validation_percent=25")
+TINY_IMAGES = ("--input_size=32", "--reconstruction_size=16")
+
+
+def command(script, *arguments):
+    return [sys.executable, os.path.join(ROOT, "scripts", script), *arguments]
+
+
+def start(*arguments, env=None):
+    return subprocess.Popen(
+        command("train.py", *arguments),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ROOT, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process, status=0):
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == status, output
+    return output
+
+
+def newest(run_dir):
+    return tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
+
+
+def network_weights(run_dir):
+    reader = tf.train.load_checkpoint(newest(run_dir))
+    names = [n for n in reader.get_variable_to_shape_map() if n.startswith("networks/")]
+    assert names
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def assert_same_weights(first, second, tolerance):
+    first, second = network_weights(first), network_weights(second)
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name], atol=tolerance, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(rhd_tree, data_dir, tmp_path):
+    flags = [
+        f"--raw_dir={rhd_tree}",
+        f"--data_dir={data_dir}",
+        "--epochs=8",  # of 2 steps
+        "--checkpoint_steps=1",
+        *SMALL,
+        *TINY_IMAGES,
+    ]
+    whole, killed = str(tmp_path / "whole"), str(tmp_path / "killed")
+    finish(start(*flags, f"--run_dir={whole}"))
+
+    process = start(*flags, f"--run_dir={killed}")
+    deadline = time.monotonic() + 300
+    while newest(killed) is None or int(newest(killed).rsplit("-", 1)[1]) < 5:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGSTOP)
+    second = finish(start(*flags, f"--run_dir={killed}"), status=1)
+    assert "another process is training in it" in second and "Traceback" not in second
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped_at = int(newest(killed).rsplit("-", 1)[1])
+    assert 5 <= stopped_at < 16
+    assert f"goes on at step {stopped_at} of 16" in finish(start(*flags, f"--run_dir={killed}"))
+    assert_same_weights(whole, killed, 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config_file", ["configs/stb.cfg", "configs/rhd.cfg"])
+def test_the_configs_train_an_epoch_on_raw_trees(
+    config_file, rhd_tree, stb_tree, data_dir, tmp_path
+):
+    raw_dir = stb_tree if "stb" in config_file else rhd_tree
+    run_dir = str(tmp_path / "run")
+    output = finish(
+        start(
+            f"--flagfile={config_file}",
+            f"--raw_dir={raw_dir}",
+            f"--data_dir={data_dir}",
+            f"--run_dir={run_dir}",
+            "--epochs=1",
+            "--batch_size=4",
+            "--validation_percent=25",
+        )
+    )
+    assert "best validation EPE" in output
+    report = str(tmp_path / "report.json")
+    subprocess.run(
+        command("evaluate.py", f"--run_dir={run_dir}", f"--report={report}"),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        check=True,
+        capture_output=True,
+    )
+    with open(report) as file:
+        assert json.load(file)["epe_mm"] > 0
+
+
+@pytest.mark.slow
+def test_two_hosts_do_what_two_devices_of_one_do(rhd_tree, data_dir, tmp_path):
+    flags = [f"--raw_dir={rhd_tree}", f"--data_dir={data_dir}", "--epochs=2", "--modality=2d"]
+    flags += ["--dropout=0.2", *SMALL]
+    one_host, two_hosts = str(tmp_path / "one"), str(tmp_path / "two")
+    two_devices = (
+        "import runpy, sys, tensorflow as tf;"
+        "cpu = tf.config.list_physical_devices('CPU')[0];"
+        "logical = [tf.config.LogicalDeviceConfiguration()] * 2;"
+        "tf.config.set_logical_device_configuration(cpu, logical);"
+        "sys.argv = sys.argv[1:];"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    script = os.path.join(ROOT, "scripts", "train.py")
+    subprocess.run(
+        [sys.executable, "-c", two_devices, script, *flags, f"--run_dir={one_host}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        check=True,
+        capture_output=True,
+    )
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    hosts = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        cluster = json.dumps({"cluster": {"worker": workers}, "task": task})
+        hosts.append(start(*flags, f"--run_dir={two_hosts}", env={"TF_CONFIG": cluster}))
+    for host in hosts:
+        finish(host)
+    assert_same_weights(one_host, two_hosts, 1e-5)
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def test_a_missing_folder_is_one_sentence_with_status_1(tmp_path):
+    output = finish(start(f"--raw_dir={tmp_path}/none", f"--run_dir={tmp_path}/run"), status=1)
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "--raw_dir" in errors[0]
+    assert "Traceback" not in output
+
+
+def test_a_bad_flag_is_one_sentence_with_status_1(tmp_path):
+    output = finish(start("--latent=split", f"--run_dir={tmp_path}/run"), status=1)
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "--latent" in errors[0]
+    assert "Traceback" not in output and not (tmp_path / "run").exists()

@@ -1,0 +1,165 @@
+"""TFLite files in LiteRT: the checkpoint's numbers, sizes, metadata, the model card."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import config as config_lib
+from dcmls_tf import variants
+from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.errors import UserError
+from dcmls_tf.model import predict_pose
+from dcmls_tf.serving import model_card
+from dcmls_tf.serving import tflite as lite
+
+rng = np.random.default_rng(0)
+SMALL = {"joint_width": 32, "disc_width": 8, "input_size": 32, "reconstruction_size": 16}
+
+
+def model_of(**options):
+    model = variants.from_config(config_lib.Config(**{**SMALL, **options}))
+    for weight in model.weights:
+        weight.assign(weight + 0.03 * rng.normal(size=weight.shape))
+    return model
+
+
+def batch_of(config, count):
+    size = [32, 32, 3] if config.modality == "rgb" else [21, 2]
+    x = rng.uniform(-0.5, 0.5, (count, *size)).astype(np.float32)
+    return {"x": tf.constant(x), "side": tf.constant(np.arange(count) % 2, tf.int64)}
+
+
+def written(path, model, precision, calibration=None, facts=None):
+    content = lite.convert(model, model.config, precision, calibration)
+    path.write_bytes(lite.with_metadata(content, facts) if facts else content)
+    return lite.LiteModel(str(path))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"modality": "2d"},
+        {"modality": "2d", "latent": "none", "side": "input"},
+        pytest.param({"side": "input"}, marks=pytest.mark.slow),
+        pytest.param({"encoder": "mobilenet_v3_small"}, marks=pytest.mark.slow),
+        pytest.param({"encoder": "mobilenet_v3_large"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_float_files_give_the_models_numbers_on_32_frames(options, tmp_path):
+    model = model_of(**options)
+    batch = batch_of(model.config, 32)
+    expected = predict_pose(model, batch).numpy()
+    found = written(tmp_path / "a.tflite", model, "float32").predict(batch)
+    assert found.shape == (32, 21, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_an_int8_file_takes_and_gives_int8_and_stays_close(tmp_path):
+    model = model_of(modality="2d")
+    batch = batch_of(model.config, 64)
+    calibration = [{"x": x[None]} for x in batch["x"].numpy()]
+    found = written(tmp_path / "a.tflite", model, "int8", calibration)
+    details = found._inputs["x"], found._outputs[lite.OUTPUT]
+    assert all(d["dtype"] == np.int8 for d in details)
+    y, expected = found.predict(batch), predict_pose(model, batch).numpy()
+    step = details[1]["quantization"][0]
+    assert np.abs(y - expected).mean() < 3 * step
+    levels = y / step
+    np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
+
+
+def test_smaller_precisions_are_smaller(tmp_path):
+    model = model_of(modality="2d", joint_width=128)
+    calibration = [{"x": x[None]} for x in batch_of(model.config, 8)["x"].numpy()]
+    sizes = [
+        len(lite.convert(model, model.config, precision, calibration))
+        for precision in ("float32", "float16", "dynamic")
+    ]
+    assert sizes[0] > 1.8 * sizes[1] > 1.8 * 1.5 * sizes[2]
+
+
+def test_a_file_carries_its_metadata_and_still_runs(tmp_path):
+    model = model_of(modality="2d")
+    facts = {"joint_names": ["palm"], "mean_scale_mm": 36.5}
+    batch = batch_of(model.config, 2)
+    bare = written(tmp_path / "bare.tflite", model, "float32")
+    full = written(tmp_path / "full.tflite", model, "float32", facts=facts)
+    assert full.metadata == facts and bare.metadata is None
+    np.testing.assert_array_equal(full.predict(batch), bare.predict(batch))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", None])
+def test_what_is_no_tflite_file_is_named(content, tmp_path):
+    path = tmp_path / "model.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"--model=.*model.tflite"):
+        lite.LiteModel(str(path))
+
+
+def test_calibration_takes_augmented_training_examples(rhd_tree, data_dir):
+    c = config_lib.Config(raw_dir=str(rhd_tree), data_dir=data_dir, **SMALL, side="input")
+    builder = preparation.from_config(c)
+    inputs = lite.calibration_inputs(builder, c, count=6)
+    assert [i["x"].shape for i in inputs] == [(1, 32, 32, 3)] * 6
+    assert {i["side"].shape for i in inputs} == {(1, 1)}
+    plain = next(iter(pipeline.evaluation_batches(builder, c, "training", 12)))["x"].numpy()
+    # Augmentation: none of them is the plain crop of a training frame.
+    assert all(np.abs(plain - i["x"]).mean((1, 2, 3)).min() > 1e-3 for i in inputs)
+
+
+@pytest.fixture(scope="module")
+def exported(rhd_tree, data_dir, tmp_path_factory):
+    """The folder of an export of a 2D model, and the model."""
+    c = config_lib.Config(raw_dir=str(rhd_tree), data_dir=data_dir, **SMALL, modality="2d")
+    model = variants.from_config(c)
+    facts = {
+        "config": {"latent": "full", "encoder": "resnet18", "crop_margin": 1.5},
+        "modality": "2d",
+        "input_size": 32,
+        "side": "mirror",
+        "training_data": {"dataset": "rhd", "source": "rhd"},
+        "checkpoint_step": 7,
+        "created": "2026-01-01T00:00:00+00:00",
+        "mean_scale_mm": 36.5,
+        "meaning": {"joints": "in scale bones"},
+        "joint_names": ["palm", "thumb_cmc"],
+    }
+    folder = tmp_path_factory.mktemp("lite") / "1"
+    lite.export(model, c, facts, str(folder), preparation.from_config(c), "evaluation")
+    return folder, model, c
+
+
+def test_the_card_has_every_file_beside_the_checkpoint(exported):
+    folder, _, _ = exported
+    card = json.loads((folder / model_card.CARD_JSON).read_text())
+    names = {f"{precision}.tflite" for precision in lite.PRECISIONS}
+    assert {p.name for p in folder.glob("*.tflite")} == set(card["files"]) == names
+    checkpoint = card["evaluation"]
+    assert checkpoint["samples"] == 6
+    for name, row in card["files"].items():
+        assert row["bytes"] == (folder / name).stat().st_size
+        assert set(row["latency_ms"]) == {"1", "2"} and min(row["latency_ms"].values()) > 0
+        assert lite.LiteModel(str(folder / name)).metadata["checkpoint_step"] == 7
+    files = card["files"]
+    assert files["float32.tflite"]["epe_mm"] == pytest.approx(checkpoint["epe_mm"], abs=1e-2)
+    assert files["int8.tflite"]["epe_mm"] == pytest.approx(checkpoint["epe_mm"], abs=1)
+    text = (folder / model_card.CARD_MARKDOWN).read_text()
+    row = next(line for line in text.splitlines() if "int8.tflite" in line)
+    assert f"{files['int8.tflite']['epe_mm']:.2f}" in row
+    assert f"{checkpoint['epe_mm']:.2f}" in text and "6 samples" in text
+
+
+def test_the_cards_epe_is_the_files_own(exported):
+    folder, _, c = exported
+    builder = preparation.from_config(c)
+    batch = next(iter(pipeline.evaluation_batches(builder, c, "evaluation", 6)))
+    y_pred = lite.LiteModel(str(folder / "int8.tflite")).predict(batch)
+    error = np.linalg.norm(y_pred - batch["y"], axis=-1) * batch["scale_mm"].numpy()[:, None]
+    visible = batch["visible"].numpy()
+    by_joint = [error[visible[:, j], j].mean() for j in range(21) if visible[:, j].any()]
+    card = json.loads((folder / model_card.CARD_JSON).read_text())
+    assert card["files"]["int8.tflite"]["epe_mm"] == pytest.approx(np.mean(by_joint), rel=1e-4)
