@@ -116,10 +116,10 @@ def measure(rows):
         ready = [lite.interpreter(row["content"], threads) for row in rows]
         times = [[] for _ in rows]
         for turn in range(TURNS + 1):
-            for interpreter, of_row in zip(ready, times):
+            for interpreter, of_row in zip(ready, times, strict=True):
                 found = lite.times_ms(interpreter, RUNS_A_TURN)
                 of_row += found if turn else []  # The first turn warms up.
-        for row, of_row in zip(rows, times):
+        for row, of_row in zip(rows, times, strict=True):
             row.setdefault("ms", {})[str(threads)] = statistics.median(of_row)
 
 

@@ -260,7 +260,7 @@ class ImageDecoder(keras.layers.Layer):
         """No dropout, so no use of `seed`."""
         h = tf.reshape(self.seed_map(z), [tf.shape(z)[0], 4, 4, self.seed_map.units // 16])
         h = tf.nn.relu(self.seed_norm(h, training=training))
-        for up, norm in zip(self.ups, self.norms):
+        for up, norm in zip(self.ups, self.norms, strict=True):
             h = tf.nn.relu(norm(up(h), training=training))
         return 0.5 * tf.tanh(self.image(h))
 

@@ -139,7 +139,7 @@ class Run:
     def _end_epoch(self, epoch):
         step = self._step()
         sums = self.trainer.term_sums.numpy() / self.steps_per_epoch
-        term_means = dict(zip(self.trainer.term_names, sums.tolist()))
+        term_means = dict(zip(self.trainer.term_names, sums.tolist(), strict=True))
         _check_finite(term_means, step)
         report = self._validate(step)
         self.monitor.epoch(epoch + 1, step, term_means, report)
@@ -192,7 +192,9 @@ class Run:
         joints_only = self.config.replace(modality="2d", augment_view=0.0)
         split = pipeline.training_split(self.config)
         batches = pipeline.evaluation_batches(self.builder, joints_only, split, 4096)
-        poses, scales = zip(*((b["y"].numpy(), b["scale_mm"].numpy()) for b in batches))
+        poses, scales = zip(
+            *((b["y"].numpy(), b["scale_mm"].numpy()) for b in batches), strict=True
+        )
         statistics = evaluation.TrainingStatistics(
             np.concatenate(poses).mean(axis=0), float(np.concatenate(scales).mean())
         )

@@ -159,7 +159,7 @@ class Trainer:
         }
         gradients = tape.gradient(loss, variables)
         for player, of_player in variables.items():
-            self.optimizers[player].apply_gradients(zip(gradients[player], of_player))
+            self.optimizers[player].apply_gradients(zip(gradients[player], of_player, strict=True))
 
     def checkpointed(self):
         """What a resumed run needs, as a `tf.train.Checkpoint`."""

@@ -92,7 +92,7 @@ def sample_phenotype(rng):
         "proportions": rng.uniform(0.2, 0.9),
         "cupsize": rng.uniform(0.2, 0.7),
         "firmness": rng.uniform(0.3, 0.8),
-        **dict(zip(("african", "asian", "caucasian"), origins)),
+        **dict(zip(("african", "asian", "caucasian"), origins, strict=True)),
     }
 
 
@@ -139,7 +139,7 @@ def finger_points(side):
     points = []
     for f in range(1, 6):
         names = [f"wrist.{side}"] + [f"finger{f}-{k}.{side}" for k in (1, 2, 3)]
-        points += list(zip(names[1:], names[:-1], names[2:] + [None]))
+        points += list(zip(names[1:], names[:-1], names[2:] + [None], strict=True))
     return points
 
 
@@ -324,7 +324,7 @@ def anny_vertices(model, shape, rotations, root, kept):
 def local_rotations(transforms, parents):
     """Each bone's rotation relative to its parent, `[B, 3, 3]`, in rest-pose world axes."""
     linear = transforms[:, :3, :3].astype(np.float64)
-    return np.stack([m if p < 0 else linear[p].T @ m for m, p in zip(linear, parents)])
+    return np.stack([m if p < 0 else linear[p].T @ m for m, p in zip(linear, parents, strict=True)])
 
 
 def random_pose(rng):

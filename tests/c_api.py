@@ -125,7 +125,7 @@ def main(folder, request_path, answer_path):
             value = request[name]
             inputs[tensor] = _rows_of_text(value) if name in tensors["text"] else value
     found = Session(folder).run(inputs, list(tensors["outputs"].values()))
-    np.savez(answer_path, **dict(zip(tensors["outputs"], found)))
+    np.savez(answer_path, **dict(zip(tensors["outputs"], found, strict=True)))
     unwanted = {"tensorflow", "keras", "tf_keras", "dcmls_tf"} & set(sys.modules)
     assert not unwanted, unwanted
 

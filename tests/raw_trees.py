@@ -25,10 +25,10 @@ SPREAD = np.radians([-45, -12, 0, 10, 20])
 def random_hand(rng, side=hand.RIGHT):
     """Canonical joints `[21, 3]` mm about the wrist: random curl of each finger, any view."""
     joints = [np.zeros(3)]
-    for base, bones, spread in zip(BASES, BONES, SPREAD):
+    for base, bones, spread in zip(BASES, BONES, SPREAD, strict=True):
         bends = np.cumsum(rng.uniform(0, 1.1, 3))
         points = [base]
-        for length, bend in zip(bones, bends):
+        for length, bend in zip(bones, bends, strict=True):
             direction = [
                 np.sin(spread) * np.cos(bend),
                 -np.cos(spread) * np.cos(bend),

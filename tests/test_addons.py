@@ -25,7 +25,7 @@ def test_adam_follows_its_formula_and_keras():
     ours, theirs = (tf.Variable(start, dtype=tf.float32) for _ in range(2))
     optimizers = addons.adam(0.01, 0.5, [ours]), keras.optimizers.Adam(0.01, beta_1=0.5)
     for gradient in gradients:
-        for optimizer, variable in zip(optimizers, (ours, theirs)):
+        for optimizer, variable in zip(optimizers, (ours, theirs), strict=True):
             optimizer.apply_gradients([(tf.constant(gradient, tf.float32), variable)])
     np.testing.assert_allclose(ours, numpy_adam(start, gradients, 0.01, 0.5), atol=1e-5)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)

@@ -79,7 +79,8 @@ def test_joints_fill_the_crop_to_its_margin(hands, perspective):
     x = geometry.to_unit_square(geometry.apply_homography(_pinhole(hands, K), H), SIZE).numpy()
     extent = (x.max(1) - x.min(1)).max(-1)
     if perspective:  # turning towards an oblique hand changes its shape, and so its box
-        assert np.all((extent > 0.45) & (extent < 0.75)) and 0.6 < extent.mean() < 0.7
+        assert np.all((extent > 0.45) & (extent < 0.75))
+        assert 0.6 < extent.mean() < 0.7
     else:
         np.testing.assert_allclose(extent, 1 / 1.5, rtol=1e-4)
     np.testing.assert_allclose((x.max(1) + x.min(1)) / 2, 0, atol=0.1 if perspective else 1e-4)
@@ -164,7 +165,8 @@ def test_a_joint_at_an_absurd_angle_does_not_ruin_the_box():
     centre, side = geometry.joints_box(uv, K, 1.5)
     assert side <= geometry.MAX_SIDE * K[0, 0]
     H, A = geometry.crop_transform(centre, side, K, SIZE)
-    assert np.isfinite(H).all() and np.isfinite(A).all()
+    assert np.isfinite(H).all()
+    assert np.isfinite(A).all()
     _, side = geometry.joints_box(np.full((3, 2), 100, np.float32), K, 1.5)
     assert side > 1
 

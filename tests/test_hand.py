@@ -17,7 +17,8 @@ def native_names(prefix_order, tip_first):
 def test_rhd_lists_each_finger_from_its_tip():
     native = native_names(["thumb", "index", "middle", "ring", "little"], tip_first=True)
     assert tuple(native[hand.RHD_TO_CANONICAL]) == hand.JOINTS
-    assert native[12] == "middle_mcp" and hand.JOINTS[12] == "middle_tip"
+    assert native[12] == "middle_mcp"
+    assert hand.JOINTS[12] == "middle_tip"
 
 
 def test_stb_lists_fingers_from_the_little_one():

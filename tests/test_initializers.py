@@ -46,7 +46,7 @@ def test_a_stack_starts_linear_and_does_not_stay_so():
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((stack(x)[:, 0] - tf.abs(x[:, 0])) ** 2)
         variables = stack.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
     linear, *_ = np.linalg.lstsq(x, stack(x), rcond=None)
     assert np.abs(stack(x) - x @ linear).max() > 0.1
 

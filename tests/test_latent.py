@@ -37,7 +37,8 @@ def test_posteriors_split_locations_and_log_variances_alike():
     np.testing.assert_allclose(context.mean(), params[:, 3:7])
     np.testing.assert_allclose(pose.variance(), np.exp(params[:, 7:10]), rtol=1e-5)
     np.testing.assert_allclose(context.variance(), np.exp(params[:, 10:]), rtol=1e-5)
-    assert pose.batch_shape == [2] and pose.event_shape == [3]
+    assert pose.batch_shape == [2]
+    assert pose.event_shape == [3]
 
 
 def test_fresh_networks_start_with_the_standard_deviation_that_is_asked_for():

@@ -65,7 +65,8 @@ def test_eq_7_does_not_move_what_it_compares_with():
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(losses.translate(z_hat, z))
     gradients = tape.gradient(loss, [z_hat, z])
-    assert gradients[1] is None and np.abs(gradients[0]).min() > 0
+    assert gradients[1] is None
+    assert np.abs(gradients[0]).min() > 0
 
 
 def test_eq_8_is_pose_error_plus_kls_of_pose_and_translation():
@@ -80,7 +81,8 @@ def test_a_certain_discriminator_gives_finite_losses_and_gradients(logit):
     certain = tf.Variable([[logit]])
     with tf.GradientTape() as tape:
         loss = losses.disc_h(certain, certain)
-    assert np.isfinite(loss).all() and np.isfinite(tape.gradient(loss, certain)).all()
+    assert np.isfinite(loss).all()
+    assert np.isfinite(tape.gradient(loss, certain)).all()
 
 
 def test_global_mean_over_replicas_is_the_mean_of_the_whole_batch():

@@ -35,7 +35,7 @@ def test_batch_normalisation_agrees_with_keras_at_test_time():
     values = [rng.uniform(0.5, 2.0, size=2).astype(np.float32) for _ in range(4)]
     for layer in (ours, theirs):
         weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
-        for variable, value in zip(weights, values):
+        for variable, value in zip(weights, values, strict=True):
             variable.assign(value)
     np.testing.assert_allclose(ours(x, training=False), theirs(x, training=False), atol=1e-5)
 
@@ -51,7 +51,8 @@ def test_resnet_18_sees_its_side():
     layer = networks.ResNet18(6)
     x = tf.constant(rng.normal(size=(2, 64, 64, 3)), tf.float32)
     left, right = (layer(x, side=tf.fill([2, 1], value)) for value in (0.0, 1.0))
-    assert left.shape == [2, 6] and np.abs(left - right).max() > 1e-3
+    assert left.shape == [2, 6]
+    assert np.abs(left - right).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,8 @@ def test_mobilenet_v3_has_the_parameters_of_mobilenet_v3(kind, backbone_paramete
     layer = networks.MobileNetV3(kind, 6, size=32)
     x = tf.constant(rng.uniform(-0.5, 0.5, size=(2, 32, 32, 3)), tf.float32)
     left, right = (layer(x, side=tf.fill([2, 1], value)) for value in (0.0, 1.0))
-    assert left.shape == [2, 6] and np.abs(left - right).max() > 1e-3
+    assert left.shape == [2, 6]
+    assert np.abs(left - right).max() > 1e-3
     # Keras's figures for its models without their heads count moving statistics too.
     head = 6 * (layer.backbone.output_shape[-1] + 1 + 1)
     assert sum(int(np.prod(v.shape)) for v in layer.variables) == backbone_parameters + head
@@ -173,7 +175,9 @@ def test_a_convolution_of_few_pixels_is_the_same_where_it_is_a_product(size, ker
             loss = tf.reduce_sum(tf.sin(y))
         return y, *tape.gradient(loss, [x, *layer.trainable_variables])
 
-    for plain, product in zip(outputs_and_gradients(False), outputs_and_gradients(True)):
+    for plain, product in zip(
+        outputs_and_gradients(False), outputs_and_gradients(True), strict=True
+    ):
         np.testing.assert_allclose(product, plain, atol=1e-5)
 
 
@@ -189,5 +193,7 @@ def test_only_training_takes_products():
         }
         for training in (False, True)
     ]
-    assert "Conv2D" in kinds[0] and "MatMul" not in kinds[0]
-    assert "Conv2D" not in kinds[1] and "MatMul" in kinds[1]
+    assert "Conv2D" in kinds[0]
+    assert "MatMul" not in kinds[0]
+    assert "Conv2D" not in kinds[1]
+    assert "MatMul" in kinds[1]

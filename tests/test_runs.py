@@ -70,7 +70,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(finished, tmp_path):
     with pytest.raises(Died):
         train(c, stop_at=3)
     resumed = train(c)
-    for a, b in zip(weights(finished), weights(resumed)):
+    for a, b in zip(weights(finished), weights(resumed), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     for row, again in zip(history(finished), history(resumed), strict=True):
         numbers, repeated = ([float(v) for v in r.values()] for r in (row, again))
@@ -81,7 +81,7 @@ def test_a_finished_run_is_left_alone(finished):
     before = os.stat(os.path.join(finished.config.run_dir, "history.csv")).st_mtime_ns
     again = train(finished.config)
     assert os.stat(os.path.join(finished.config.run_dir, "history.csv")).st_mtime_ns == before
-    for a, b in zip(weights(finished), weights(again)):
+    for a, b in zip(weights(finished), weights(again), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -105,7 +105,8 @@ def test_the_best_model_loads_with_its_config(finished):
     model, c, step = runs.load_model(finished.config.run_dir)
     rows = history(finished)
     best = min(rows, key=lambda row: float(row["epe_mm"]))
-    assert c == finished.config and step == int(best["step"])
+    assert c == finished.config
+    assert step == int(best["step"])
     predictions = evaluation.collect(runs.compiled(model), finished._validation_batches())
     epe_mm = evaluation.report(predictions, finished.statistics.mean_scale_mm)["epe_mm"]
     assert epe_mm == pytest.approx(float(best["epe_mm"]), rel=1e-4)

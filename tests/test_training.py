@@ -52,7 +52,9 @@ def networks_moved_by(t, term, schedule):
     before = weights(t)
     t.train_step(next(batches(t, hands(8))))
     after = weights(t)
-    return {n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n]))}
+    return {
+        n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n], strict=True))
+    }
 
 
 def forget(optimizer):
@@ -107,7 +109,7 @@ def test_every_variant_moves_all_its_networks(options):
     t.train_step(next(batches(t, hands(8))))
     after = weights(t)
     for name in before:
-        assert any(np.any(a != b) for a, b in zip(before[name], after[name])), name
+        assert any(np.any(a != b) for a, b in zip(before[name], after[name], strict=True)), name
 
 
 @pytest.mark.usefixtures("eagerly")
@@ -119,7 +121,9 @@ def test_unpaired_examples_train_what_they_may(schedule):
     before = weights(t)
     t.train_step(next(iter(t.strategy.experimental_distribute_dataset(data))))
     after = weights(t)
-    moved = {n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n]))}
+    moved = {
+        n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n], strict=True))
+    }
     assert {"encoder_x", "decoder_x", "encoder_y", "decoder_y", "disc_h", "disc_c"} <= moved
     assert all(np.isfinite(w).all() for of in after.values() for w in of)
 
@@ -177,7 +181,7 @@ def test_two_replicas_do_what_one_does(monkeypatch):
     (one, terms_one), (two, terms_two) = ends
     assert terms_one == pytest.approx(terms_two, rel=1e-4)
     for name in one:
-        for a, b in zip(one[name], two[name]):
+        for a, b in zip(one[name], two[name], strict=True):
             np.testing.assert_allclose(a, b, atol=2e-5, err_msg=name)
 
 

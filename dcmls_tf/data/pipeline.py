@@ -214,7 +214,7 @@ _STILL = dict.fromkeys(NOISE, 0.0)
 
 
 def _draw(noise):
-    return _STILL if noise is None else dict(zip(NOISE, tf.unstack(noise, axis=-1)))
+    return _STILL if noise is None else dict(zip(NOISE, tf.unstack(noise, axis=-1), strict=True))
 
 
 def steps_per_epoch(builder, config):

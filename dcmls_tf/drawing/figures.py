@@ -159,7 +159,7 @@ def pck_figure(curves, caption="", faint=None):
     for i, (label, (thresholds_mm, pck)) in enumerate(curves.items()):
         axes.plot(thresholds_mm, pck, ["-", "--", "-.", ":"][i % 4], label=label, linewidth=2)
     for i, (label, (thresholds_mm, pck)) in enumerate((faint or {}).items()):
-        style = dict(color=str(0.35 + 0.1 * (i % 4)), linewidth=1, marker="ov^sD"[i % 5])
+        style = {"color": str(0.35 + 0.1 * (i % 4)), "linewidth": 1, "marker": "ov^sD"[i % 5]}
         axes.plot(thresholds_mm, pck, label=label, markersize=3, **style)
     axes.set(xlim=(0, 50), ylim=(0, 1), xlabel="error threshold (mm)")
     axes.set_ylabel("fraction of joints within it (3D PCK)")
@@ -179,12 +179,12 @@ def picture_page(rows, column_titles, row_titles, title="", footer=""):
     height = 2.3 * len(rows) + 1.0
     figure = _figure(2.3 * columns + 1.5, height)
     axes = figure.subplots(len(rows), columns, squeeze=False)
-    for pictures, name, of_row in zip(rows, row_titles, axes):
-        for picture, ax in zip(pictures, of_row):
+    for pictures, name, of_row in zip(rows, row_titles, axes, strict=True):
+        for picture, ax in zip(pictures, of_row, strict=True):
             ax.imshow(as_uint8(picture), interpolation="antialiased")
             ax.set(xticks=[], yticks=[])
         of_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
-    for ax, name in zip(axes[0], column_titles):
+    for ax, name in zip(axes[0], column_titles, strict=True):
         ax.set_title(name, fontsize=10)
     figure.suptitle(title, fontsize=12)
     figure.supxlabel(footer, fontsize=9)
@@ -212,7 +212,7 @@ def reconstruction_page(x, x_rec, y, y_pred, size=160, columns=2):
             + [draw_pose_3d(pred, truth, view=view, size=size) for view in ("front", "side")],
             columns=4,
         )
-        for source, source_rec, truth, pred in zip(x, rebuilt, y, y_pred)
+        for source, source_rec, truth, pred in zip(x, rebuilt, y, y_pred, strict=True)
     ]
     return contact_sheet(strips, columns, padding=2)
 

@@ -64,7 +64,7 @@ def skeleton(joints_mm, std_mm=None, title="", names=hand.JOINTS):
     at = np.stack([x, z, -y])  # Plotly's third axis points up.
     bones = [
         go.Scatter3d(
-            **dict(zip("xyz", at[:, bone].tolist())),
+            **dict(zip("xyz", at[:, bone].tolist(), strict=True)),
             mode="lines",
             line={"width": 7, "color": _css(bone[1])},
             hoverinfo="skip",
@@ -74,10 +74,10 @@ def skeleton(joints_mm, std_mm=None, title="", names=hand.JOINTS):
     spread = np.full(hand.NUM_JOINTS, np.nan) if std_mm is None else np.asarray(std_mm, float)
     told = [
         f"{name}<br>x {a:.0f}, y {b:.0f}, z {c:.0f} mm" + (f"<br>± {s:.1f} mm" if s == s else "")
-        for name, a, b, c, s in zip(names, x, y, z, spread)
+        for name, a, b, c, s in zip(names, x, y, z, spread, strict=True)
     ]
     joints = go.Scatter3d(
-        **dict(zip("xyz", at.tolist())),
+        **dict(zip("xyz", at.tolist(), strict=True)),
         mode="markers",
         marker={
             "size": (4 + 0.5 * np.nan_to_num(spread).clip(0, 20)).tolist(),
@@ -92,7 +92,7 @@ def skeleton(joints_mm, std_mm=None, title="", names=hand.JOINTS):
     reach = max(1.1 * np.abs(at - middle[:, None]).max(), 1.0)
     axes = {
         name: {"title": {"text": text}, "range": [float(m - reach), float(m + reach)]}
-        for (name, text), m in zip(_AXES.items(), middle)
+        for (name, text), m in zip(_AXES.items(), middle, strict=True)
     }
     eye = {"x": 0.5, "y": -2.3, "z": 0.5}  # From where the photo's camera is, a little aside.
     return go.Figure(

@@ -176,7 +176,9 @@ def scores(errors_mm, visible, joint_names=hand.JOINTS):
         **{f"auc_{grid}": metrics.joint_auc(errors_mm, visible, grid) for grid in grids},
     }
     found["per_joint"] = {
-        metric: {name: float(v) for name, v in zip(joint_names, values) if np.isfinite(v)}
+        metric: {
+            name: float(v) for name, v in zip(joint_names, values, strict=True) if np.isfinite(v)
+        }
         for metric, values in by_joint.items()
     }
     return found
@@ -288,7 +290,7 @@ def table(result):
     lines = [_title(result), f"{'mm':<28}" + "".join(f"{title:>11}" for title in titles)]
     for name, row in rows.items():
         digits = [2, 2, 2, 3, 3, 3]
-        values = "".join(f"{row[key]:>11.{d}f}" for key, d in zip(columns, digits))
+        values = "".join(f"{row[key]:>11.{d}f}" for key, d in zip(columns, digits, strict=True))
         lines.append(f"{name:<28}{values}")
     gain = 1 - result["epe_mm"] / baseline["epe_mm"]
     lines.append(f"EPE is {abs(gain):.0%} {'below' if gain > 0 else 'above'} the mean pose's")
@@ -380,7 +382,7 @@ def _facts(config, split, run):
         "split": split,
         "root": config.root,
         "modality": config.modality,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "run": dict(run or {}),
         "config": dataclasses.asdict(config),
         "versions": versions(),
@@ -430,6 +432,6 @@ def _write_curves(errors_mm, visible, title, report_path, published_curves):
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["threshold_mm", "pck", "pck_scale_mean", "pck_mean_pose"])
-    for threshold_mm, *values in zip(thresholds_mm, *pck.values()):
+    for threshold_mm, *values in zip(thresholds_mm, *pck.values(), strict=True):
         writer.writerow([f"{threshold_mm:.1f}", *(f"{value:.6f}" for value in values)])
     files.write(beside(report_path, "pck.csv"), text.getvalue())

@@ -25,7 +25,7 @@ def write(folder, codes, labels=None):
     columns["id"] = codes.ids.tolist() * 2
     columns.update({name: list(values) * 2 for name, values in (labels or {}).items()})
     text = io.StringIO()
-    rows = zip(*columns.values())
+    rows = zip(*columns.values(), strict=True)
     text.write("\n".join("\t".join(map(str, row)) for row in [tuple(columns), *rows]) + "\n")
     files.write(os.path.join(folder, "metadata.tsv"), text.getvalue())
     vectors = tf.Variable(np.concatenate([codes.z_h_x, codes.z_h_y]))

@@ -38,7 +38,7 @@ def walks(run_dir, setting, stem):
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["part", "step", "joint", "x", "y", "z"])
-    for part, of in zip(walk.PARTS, found):
+    for part, of in zip(walk.PARTS, found, strict=True):
         for step, pose in enumerate(of.y):
             writer.writerows([part, step, j, *np.round(p, 5)] for j, p in enumerate(pose.tolist()))
     files.write(f"{stem}.csv", text.getvalue())
@@ -66,15 +66,17 @@ def _turning(x, found, input_size):
     uv = found.uv_in_crop(found.y_pred) * TURNING_PX / input_size
     inputs = [
         visualization.draw_skeleton(visualization.source_picture(one, TURNING_PX), joints)
-        for one, joints in zip(x[:TURNED], uv)
+        for one, joints in zip(x[:TURNED], uv, strict=True)
     ]
     poses = [
         visualization.turning(pred, true, size=TURNING_PX)
-        for pred, true in zip(found.y_pred[:TURNED], found.y)
+        for pred, true in zip(found.y_pred[:TURNED], found.y, strict=True)
     ]
     return [
-        visualization.contact_sheet([p for pair in zip(inputs, frame) for p in pair], columns=6)
-        for frame in zip(*poses)
+        visualization.contact_sheet(
+            [p for pair in zip(inputs, frame, strict=True) for p in pair], columns=6
+        )
+        for frame in zip(*poses, strict=True)
     ]
 
 

@@ -61,7 +61,9 @@ def search_all(setting, methods, trials, epochs):
     with experiments.FreshProcesses(setting.parallel) as pool:
         experiments.prepare(pool, setting.config({}, SEED))
         calls = [(setting, method, trials, epochs) for method in methods]
-        return dict(zip(methods, experiments.in_parallel(pool, search, calls, "methods")))
+        return dict(
+            zip(methods, experiments.in_parallel(pool, search, calls, "methods"), strict=True)
+        )
 
 
 def search(setting, method, trials, epochs):

@@ -70,7 +70,7 @@ class Walk:
         """
         codes = [
             np.float32(z + np.float64(p[: len(d)]) @ d)
-            for z, p, d in zip(self._codes, positions, self.directions)
+            for z, p, d in zip(self._codes, positions, self.directions, strict=True)
         ]
         joints_mm, x = (values[0] for values in self._predictor.decode(*codes))
         if self._mirrored:

@@ -224,7 +224,11 @@ class Person:
         self.scale = float(np.linalg.norm(self.rest_joints[0, near] - self.rest_joints[0, far]))
         self.height = float(np.ptp(self.rest_vertices[:, 1]))
         self.phenotype = dict(
-            zip(asset["phenotype_names"].tolist(), asset["phenotypes"][identity].tolist())
+            zip(
+                asset["phenotype_names"].tolist(),
+                asset["phenotypes"][identity].tolist(),
+                strict=True,
+            )
         )
 
     def _rest_joints(self, side):
@@ -382,7 +386,7 @@ def _turn_arm(local, limbs, arm, chest):
     fore = chest @ arm.upper @ rotation(0, arm.elbow)
     turn, deviation, flexion = 90 + arm.pronation, arm.wrist[1], arm.wrist[0]
     extra = (turn - limbs.palm_on_fore[0] + 180) % 360 - 180
-    for name, share in zip(("lowerarm01", "lowerarm02"), _FOREARM_TWIST):
+    for name, share in zip(("lowerarm01", "lowerarm02"), _FOREARM_TWIST, strict=True):
         local[name] = fore @ rotation(1, share * extra) @ limbs.fore.T
     palm = fore @ _from_yzx(turn, deviation, flexion)
     local["wrist"] = palm @ limbs.palm.T
@@ -419,7 +423,7 @@ def _turn_thumb(local, limbs, arm, palm):
     twist = rotation_from_vector(np.radians(arm.thumb_twist) * direction)
     base = palm @ twist @ swing @ limbs.palm.T @ limbs.finger["finger1-1"]
     local["finger1-1"] = base @ limbs.finger["finger1-1"].T
-    for k, flexion in zip((2, 3), flexions):
+    for k, flexion in zip((2, 3), flexions, strict=True):
         y, z, _ = limbs.on_parent[1, k]
         base = base @ _from_yzx(y, z, flexion)
         name = f"finger1-{k}"

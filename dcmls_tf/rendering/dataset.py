@@ -123,7 +123,7 @@ class _Work:
     def _write_images(self, frame, index):
         depth = encode_depth(frame.depth_m)
         images = (frame.colour[:, :, ::-1], frame.mask, depth[:, :, ::-1])
-        for kind, image in zip(KINDS, images):
+        for kind, image in zip(KINDS, images, strict=True):
             encoded = cv2.imencode(".png", image, _PNG[kind])[1]
             files.write(image_path(self.out_dir, self.split, kind, index), encoded.tobytes())
 

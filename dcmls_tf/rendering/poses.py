@@ -8,6 +8,7 @@ Schieber & Santello (J. Appl. Physiol. 2004).
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -222,7 +223,7 @@ def sample_hand(rng, split):
     first = hand_angles(GESTURES[rng.choice(pool)])
     second = hand_angles(GESTURES[rng.choice(names if rng.random() < 0.4 else everyday)])
     share = rng.beta(0.5, 1.2)
-    fingers, twist, cup = ((1 - share) * a + share * b for a, b in zip(first, second))
+    fingers, twist, cup = ((1 - share) * a + share * b for a, b in zip(first, second, strict=True))
     fingers[1:, :3] += _finger_noise(rng)
     # From freely bent (2/3) to pressed straight against a palm or an object.
     fingers[1:, 3] = fingers[1:, 2] * rng.triangular(0.1, 0.3, 0.8) + rng.normal(0, 3, 4)
@@ -331,7 +332,7 @@ class _Obstacles:
     def _stack(self, points):
         edges = np.linspace(points[:, 1].min(), points[:, 1].max(), self.SLICES + 1)
         low, high = [], []
-        for bottom, top in zip(edges[:-1], edges[1:]):
+        for bottom, top in itertools.pairwise(edges):
             slab = points[(points[:, 1] >= bottom) & (points[:, 1] <= top)][:, [0, 2]]
             slab = slab if len(slab) else points[:, [0, 2]].mean(0, keepdims=True)
             low.append(np.percentile(slab, 3, axis=0))
@@ -340,7 +341,7 @@ class _Obstacles:
 
     def hit(self, points, transforms, margin):
         """Whether any of `points [N, 3]` lies inside, `margin` metres included."""
-        for bone, (edges, low, high) in zip(self.bones, self.stacks):
+        for bone, (edges, low, high) in zip(self.bones, self.stacks, strict=True):
             t = transforms[bone]
             local = (points - t[:3, 3]) @ t[:3, :3]
             slice_ = np.clip(np.searchsorted(edges, local[:, 1]) - 1, 0, self.SLICES - 1)
@@ -378,7 +379,7 @@ def fingers_apart(joints, least=0.2):
     for finger in range(5):
         chain = joints[1 + 4 * finger : 5 + 4 * finger]
         chain = chain[1:] if finger == 0 else chain  # the thumb's metacarpal is in the palm
-        points = [near + shares * (far - near) for near, far in zip(chain[:-1], chain[1:])]
+        points = [near + shares * (far - near) for near, far in itertools.pairwise(chain)]
         lines.append(np.concatenate(points))
     for i, a in enumerate(lines):
         for b in lines[i + 1 :]:

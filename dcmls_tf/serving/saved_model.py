@@ -70,7 +70,7 @@ class Loaded:
 def metadata(config, statistics, run_dir, step):
     """What goes with an export: configuration, training data, joint names, the run's report."""
     return {
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "checkpoint_step": step,
         "modality": config.modality,
         "input_size": config.input_size,

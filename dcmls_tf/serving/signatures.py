@@ -221,7 +221,7 @@ class Served(tf.Module):
 
     def _codes(self, hands):
         found = {}
-        for name, q in zip(("z_h", "z_c"), self._posteriors(hands)):
+        for name, q in zip(("z_h", "z_c"), self._posteriors(hands), strict=True):
             if q.event_shape[0]:
                 found |= {name: q.mean(), f"{name}_std": q.stddev()}
         return found

@@ -93,7 +93,7 @@ class _Network(tf.Module):
         """The concrete function of a batch of one."""
         specs = {
             name: tf.TensorSpec(value.shape, tf.float32, name)
-            for name, value in zip(("x", "side"), zeros_x(config))
+            for name, value in zip(("x", "side"), zeros_x(config), strict=True)
             if value is not None
         }
         call = tf.function(lambda **inputs: {OUTPUT: self._predict(**inputs)})

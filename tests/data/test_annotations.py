@@ -40,7 +40,8 @@ def test_arrays_come_back_whatever_the_protocol(tmp_path, protocol):
         for key, value in frames[i].items():
             np.testing.assert_array_equal(loaded[i][key], value)
             assert loaded[i][key].dtype == value.dtype
-    assert loaded["more"][0] == 1.5 and loaded["more"][1] == (1, "text", None, True)
+    assert loaded["more"][0] == 1.5
+    assert loaded["more"][1] == (1, "text", None, True)
     np.testing.assert_array_equal(loaded["more"][2], np.eye(2, 3))
 
 

@@ -109,8 +109,11 @@ def test_images_have_their_range_and_target(examples):
     config = Config(**RGB)
     out = pipeline.encode(examples[0], config, _noise(0))
     x, target = out["x"].numpy(), out["x_target"].numpy()
-    assert x.shape == (64, 64, 3) and target.shape == (32, 32, 3)
-    assert x.min() >= -0.5 and x.max() <= 0.5 and x.std() > 0.05
+    assert x.shape == (64, 64, 3)
+    assert target.shape == (32, 32, 3)
+    assert x.min() >= -0.5
+    assert x.max() <= 0.5
+    assert x.std() > 0.05
     blocks = x.reshape(32, 2, 32, 2, 3).mean((1, 3))
     np.testing.assert_allclose(target, blocks, atol=1e-5)
 
@@ -169,7 +172,7 @@ def test_training_continues_at_any_step_with_the_same_batches(rhd, stb, modality
     whole = _take(pipeline.training_batches(builder, config), 2 * steps + 2)
     for start in (1, steps - 1, steps, 2 * steps + 1):
         resumed = pipeline.training_batches(builder, config, start_step=start)
-        for a, b in zip(whole[start:], resumed.as_numpy_iterator()):
+        for a, b in zip(whole[start:], resumed.as_numpy_iterator(), strict=True):
             _assert_same(a, b)
 
 
@@ -181,13 +184,17 @@ def test_epochs_are_different_orders_of_all_examples(stb):
         np.concatenate([b["id"] for b in part]) for part in (batches[:steps], batches[steps:])
     )
     training = [e["id"].numpy() for e in pipeline.canonical_examples(stb, "training[:80%]")]
-    assert len(set(first)) == len(first) and set(first) <= set(training)
-    assert list(first) != list(second) and list(first) != training[: len(first)]
+    assert len(set(first)) == len(first)
+    assert set(first) <= set(training)
+    assert list(first) != list(second)
+    assert list(first) != training[: len(first)]
     other = _take(pipeline.training_batches(stb, config.replace(seed=1)), steps)
     assert list(np.concatenate([b["id"] for b in other])) != list(first)
-    again = {i: x.tobytes() for b in batches[steps:] for i, x in zip(b["id"], b["x"])}
+    again = {i: x.tobytes() for b in batches[steps:] for i, x in zip(b["id"], b["x"], strict=True)}
     assert all(
-        again.get(i) != x.tobytes() for b in batches[:steps] for i, x in zip(b["id"], b["x"])
+        again.get(i) != x.tobytes()
+        for b in batches[:steps]
+        for i, x in zip(b["id"], b["x"], strict=True)
     )
 
 
@@ -238,7 +245,7 @@ def test_unpaired_x_and_y_come_from_the_examples_that_are_no_pairs(stb):
     other = _take(pipeline.training_batches(stb, config.replace(seed=1)), 2 * steps)
     assert set(np.concatenate([numbers("x", b["x"]) for b in other])) != set(paired)
     alone = pipeline.training_batches(stb, config.replace(use_unpaired=False))
-    for a, b in zip(_take(alone, 3), batches):
+    for a, b in zip(_take(alone, 3), batches, strict=True):
         b = {key: value for key, value in b.items() if key != "unpaired"}
         _assert_same(a, b)
 
@@ -249,7 +256,7 @@ def test_unpaired_batches_resume_too(rhd, stb, modality):
     config = Config(**RGB, modality=modality, labelled_percent=50)
     whole = _take(pipeline.training_batches(builder, config), 6)
     resumed = _take(pipeline.training_batches(builder, config, start_step=4), 2)
-    for a, b in zip(whole[4:], resumed):
+    for a, b in zip(whole[4:], resumed, strict=True):
         _assert_same(a.pop("unpaired"), b.pop("unpaired"))
         _assert_same(a, b)
 
@@ -273,7 +280,8 @@ def test_training_and_validation_part_the_training_data(stb):
         for split in (pipeline.training_split(config), pipeline.validation_split(config))
     ]
     everything = [e["id"].numpy() for e in pipeline.canonical_examples(stb, "training")]
-    assert names[0] + names[1] == everything and len(names[1]) == 3
+    assert names[0] + names[1] == everything
+    assert len(names[1]) == 3
 
 
 def test_errors_name_the_flag(stb):
@@ -291,7 +299,8 @@ def test_errors_name_the_flag(stb):
 def test_2d_needs_no_images_but_takes_a_set_that_has_them(rhd):
     config = Config(**RGB, modality="2d")
     (batch,) = _take(pipeline.training_batches(rhd, config), 1)
-    assert batch["x"].shape == (3, 21, 2) and "image" not in batch
+    assert batch["x"].shape == (3, 21, 2)
+    assert "image" not in batch
 
 
 def test_many_shards_are_read_in_order(rhd_tree, tmp_path, monkeypatch):
@@ -306,8 +315,9 @@ def test_many_shards_are_read_in_order(rhd_tree, tmp_path, monkeypatch):
     ids = sorted(np.concatenate([b["id"] for b in batches]))
     assert ids == [f"rhd/training/{i:05d}".encode() for i in range(10)]
     in_order = [e["id"].numpy() for e in pipeline.canonical_examples(builder, "training")]
-    assert in_order == sorted(in_order) and len(in_order) == 12
+    assert in_order == sorted(in_order)
+    assert len(in_order) == 12
     for batch in batches:
-        for i, K in zip(batch["id"], batch["K"]):
+        for i, K in zip(batch["id"], batch["K"], strict=True):
             assert tf.io.gfile.exists(str(rhd_tree / "training/color" / f"{i[-5:].decode()}.png"))
             np.testing.assert_array_equal(K, raw_trees.RHD_K)

@@ -126,7 +126,8 @@ def test_the_script_prepares_and_says_where(tree, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(config, "from_flags", lambda: asked)
     runpy.run_path(str(SCRIPT))["main"](None)
     said = capsys.readouterr().out
-    assert "training: 3 examples" in said and "evaluation: 2 examples" in said
+    assert "training: 3 examples" in said
+    assert "evaluation: 2 examples" in said
     (folder,) = re.findall("prepared: (.*)", said)
     assert list(Path(folder).glob("*.tfrecord*"))
 
@@ -138,5 +139,6 @@ def test_the_script_ends_a_users_error_in_one_line(tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, env=environment
     )
-    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: --raw_dir=")

@@ -48,7 +48,8 @@ def test_examples_are_the_annotated_larger_hand(rhd_tree, data_dir, split):
         rows = slice(21 * side, 21 * side + 21)
         native_mm = 1000 * frames[i]["xyz"][rows]
         native_uv = frames[i]["uv_vis"][rows]
-        assert example["side"] == side and example["id"] == f"rhd/{split}/{i:05d}".encode()
+        assert example["side"] == side
+        assert example["id"] == f"rhd/{split}/{i:05d}".encode()
         # RHD counts each finger from its tip: thumb 1–4, index 5–8, ...
         by_name = {"wrist": 0, "thumb_tip": 1, "thumb_cmc": 4, "index_mcp": 8, "middle_tip": 9,
                    "middle_pip": 11, "middle_mcp": 12, "little_mcp": 20}  # fmt: skip

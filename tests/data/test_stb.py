@@ -47,7 +47,8 @@ def test_examples_follow_the_labels(stb_tree, data_dir):
         np.testing.assert_allclose(example["uv"], uv, atol=2e-2)
         palm_uv = raw_trees.project(native[:1], raw_trees.STB_K)[0]
         np.testing.assert_allclose(example["palm_uv"], palm_uv, atol=2e-2)
-        assert example["side"] == hand.LEFT and example["visible"].all()
+        assert example["side"] == hand.LEFT
+        assert example["visible"].all()
         path = stb_tree / "B1Counting" / f"BB_left_{i}.png"
         assert example["image"] == path.read_bytes()
 
@@ -69,7 +70,7 @@ def test_the_right_view_is_one_baseline_away(stb_tree, data_dir):
     both = _examples(stb_tree, data_dir, "training", views="both")
     left, right = both[::2], both[1::2]
     assert [e["id"].split(b"/")[2] for e in both[:2]] == [b"left", b"right"]
-    for a, b in zip(left, right):
+    for a, b in zip(left, right, strict=True):
         moved = a["xyz_mm"] - np.float32([120.054, 0, 0])
         np.testing.assert_allclose(b["xyz_mm"], moved, atol=1e-3)
         np.testing.assert_allclose(b["uv"][:, 1], a["uv"][:, 1], atol=1e-2)
@@ -107,7 +108,8 @@ def test_frames_without_image_are_left_out(own_tree, tmp_path, caplog):
     (own_tree / "B2Counting" / "BB_left_3.png").unlink()
     examples = _examples(own_tree, tmp_path / "data", "training")
     assert b"stb/B2Counting/left/3" not in [e["id"] for e in examples]
-    assert len(examples) == 15 and "1 of 16" in caplog.text
+    assert len(examples) == 15
+    assert "1 of 16" in caplog.text
 
 
 def test_a_folder_with_one_split_serves_for_it(tmp_path):

@@ -44,7 +44,7 @@ def test_a_skeleton_stands_upright_and_is_not_mirrored():
     np.testing.assert_allclose(turn, [[1, 0, 0], [0, 0, 1], [0, -1, 0]], atol=1e-9)
     assert np.linalg.det(turn) == pytest.approx(1)
     assert len(bones) == len(hand.BONES)
-    for bone, (parent, child) in zip(bones, hand.BONES):
+    for bone, (parent, child) in zip(bones, hand.BONES, strict=True):
         ends = np.stack([bone.x, bone.y, bone.z], -1)
         np.testing.assert_allclose(ends, at[[parent, child]])
         assert bone.line.color == f"rgb{hand.joint_colour(child)}"
@@ -57,7 +57,8 @@ def test_axes_are_of_one_length_and_hold_the_hand():
     ranges = np.array([scene.xaxis.range, scene.yaxis.range, scene.zaxis.range])
     np.testing.assert_allclose(np.ptp(ranges, axis=1), np.ptp(ranges[0]))
     at = np.stack([joints.x, joints.y, joints.z])
-    assert (ranges[:, 0] < at.min(1)).all() and (at.max(1) < ranges[:, 1]).all()
+    assert (ranges[:, 0] < at.min(1)).all()
+    assert (at.max(1) < ranges[:, 1]).all()
 
 
 def test_uncertain_joints_are_larger_and_told():
@@ -90,7 +91,8 @@ def test_a_files_name_cannot_write_into_the_page():
     name = "</script><script>alert(1)</script><b>.png"
     gallery.add(name, picture(), np.float32([30, 20, 60, 50]), pose_of())
     (one,) = data_of(gallery.page())
-    assert one["title"] == name and "<" not in one["text"]
+    assert one["title"] == name
+    assert "<" not in one["text"]
 
 
 def test_thumbnails_show_the_hand():
@@ -102,7 +104,8 @@ def test_thumbnails_show_the_hand():
     pixels = np.array(Image.open(io.BytesIO(content)))
     # The hand's square of 30 px is the middle two thirds of 45 px.
     assert pixels.shape == (45, 45, 3)
-    assert pixels[22, 22, 2] > 150 and pixels[2, 2, 2] < 50
+    assert pixels[22, 22, 2] > 150
+    assert pixels[2, 2, 2] < 50
 
 
 def test_of_very_many_hands_evenly_spaced_ones_are_kept(monkeypatch):
@@ -111,7 +114,9 @@ def test_of_very_many_hands_evenly_spaced_ones_are_kept(monkeypatch):
     for n in range(137):
         gallery.add(str(n), picture(), np.float32([30, 20, 60, 50]), pose_of())
     shown = [int(one["title"]) for one in data_of(gallery.page())]
-    assert 5 <= len(shown) <= 10 and shown[0] == 0 and shown[-1] >= 137 - 2 * 137 // len(shown)
+    assert 5 <= len(shown) <= 10
+    assert shown[0] == 0
+    assert shown[-1] >= 137 - 2 * 137 // len(shown)
     assert len(set(np.diff(shown))) == 1
 
 

@@ -28,8 +28,11 @@ def errors(poses):
 
 def loop_errors(pred, truth):
     return [
-        [sum((a - b) ** 2 for a, b in zip(p, t)) ** 0.5 for p, t in zip(*s)]
-        for s in zip(pred, truth)
+        [
+            sum((a - b) ** 2 for a, b in zip(p, t, strict=True)) ** 0.5
+            for p, t in zip(*s, strict=True)
+        ]
+        for s in zip(pred, truth, strict=True)
     ]
 
 
@@ -144,7 +147,8 @@ def test_auc_of_the_curve_is_the_mean_of_the_joints_aucs(errors, visible):
 def test_pck_rises(errors, visible):
     curve = metrics.pck_curve(errors, visible, np.linspace(0, 100, 200))
     assert np.all(np.diff(curve) >= 0)
-    assert curve[0] >= 0 and curve[-1] <= 1
+    assert curve[0] >= 0
+    assert curve[-1] <= 1
 
 
 def test_moving_or_turning_both_poses_changes_nothing(poses, errors):

@@ -37,7 +37,8 @@ def test_tables_hold_means_deviations_and_published_rows_apart(tmp_path):
     assert f"| three seeds | 6.00 ± {np.std([5, 6, 7], ddof=1):.2f} | 0.900 ± 0.000 |" in text
     assert "| mean training pose | 30.00 |" in text
     measured, apart = text.split("Published")
-    assert "7.27" in apart and "7.27" not in measured
+    assert "7.27" in apart
+    assert "7.27" not in measured
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert float(rows[-1]["three seeds"]) == pytest.approx(0.6)

@@ -89,7 +89,8 @@ def test_sliders_move_the_pose_most_first_and_by_one_amount():
     walk = walk_of()
     start, picture = walk.at(positions(), positions())
     of_pose, of_x = walk.directions
-    assert of_pose.shape == (demo.SLIDERS, Z_H) and of_x.shape == (Z_C, Z_C)
+    assert of_pose.shape == (demo.SLIDERS, Z_H)
+    assert of_x.shape == (Z_C, Z_C)
     unit = of_pose / np.linalg.norm(of_pose, axis=1, keepdims=True)
     np.testing.assert_allclose(unit @ unit.T, np.eye(demo.SLIDERS), atol=1e-5)
     strengths = np.linalg.norm(unit @ Linear.of_pose, axis=1)
@@ -138,7 +139,8 @@ def test_a_hand_in_a_box(photo_path):
     assert (pose.hand.side, pose.hand.side_from) == (hand.LEFT, "given")
     np.testing.assert_allclose(pose.hand.box, [20, 10, 100, 70])
     assert found.told().startswith("1 hand: left (given). Finding ")
-    assert isinstance(found.photo, photos.Photo) and (found.picture[..., 0] > 100).any()
+    assert isinstance(found.photo, photos.Photo)
+    assert (found.picture[..., 0] > 100).any()
     figure, walk = page.show(found, 0)
     np.testing.assert_allclose(figure.data[-1].x, Linear.pose_mm[:, 0])
     moved, _ = page.walked(walk, [1.0] + [0.0] * (2 * demo.SLIDERS - 1))
@@ -175,7 +177,8 @@ def test_a_model_without_codes_has_no_walk(photo_path):
     page = demo.Demo(Linear())
     page.predictor.has_codes = False
     figure, walk = page.show(page.find(photo_path, "right", BOX), 0)
-    assert figure is not None and walk is None
+    assert figure is not None
+    assert walk is None
 
 
 def free_port():
@@ -286,5 +289,6 @@ def test_a_port_that_is_taken_is_named(served):
     port = url.rsplit(":", 1)[1].strip("/")
     process = start(run_dir, port, subprocess.PIPE)
     told, _ = process.communicate(timeout=180)
-    assert process.returncode == 1 and "Traceback" not in told
+    assert process.returncode == 1
+    assert "Traceback" not in told
     assert told.splitlines()[-1].startswith(f"error: --port={port}: ")

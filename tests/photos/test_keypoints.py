@@ -18,7 +18,7 @@ def written(tmp_path, content, name="k.json"):
     return str(path)
 
 
-@pytest.mark.parametrize("values, hands", [(ONE, 1), (TWO, 2)])
+@pytest.mark.parametrize(("values", "hands"), [(ONE, 1), (TWO, 2)])
 def test_one_hand_or_several(tmp_path, values, hands):
     found = keypoints.read(written(tmp_path, values.tolist()))
     of_any = keypoints.of_picture(found, "some/photo.jpg")
@@ -42,7 +42,7 @@ def test_csv(tmp_path, titles):
 
 
 @pytest.mark.parametrize(
-    "name, content",
+    ("name", "content"),
     [
         ("k.json", "not json"),
         ("k.json", [[1, 2]] * 20),

@@ -131,7 +131,8 @@ def test_the_csv_has_a_row_a_joint(tmp_path):
     assert len(rows) == 2 * hand.NUM_JOINTS
     row = rows[hand.NUM_JOINTS + 8]
     assert (row["hand"], row["side"], row["joint"], row["name"]) == ("1", "right", "8", "index_tip")
-    assert rows[0]["name"] == "palm" and row["frame"] == ""
+    assert rows[0]["name"] == "palm"
+    assert row["frame"] == ""
     told = [float(row[c]) for c in ("u_px", "v_px", "x_mm", "y_mm", "z_mm", "std_mm")]
     pose = one["hands"][1]
     assert told == [*pose["uv"][8], *pose["joints_mm"][8], 8.0]
@@ -157,10 +158,12 @@ def test_bad_pictures_are_told_of_and_the_rest_goes_on(tmp_path, capsys):
         "small.png": "outside of the 15×9 picture",
         "float.tiff": "floating-point",
     }
-    assert errors.keys() == said.keys() and found.failures == len(said)
+    assert errors.keys() == said.keys()
+    assert found.failures == len(said)
     told = capsys.readouterr().err
     for name, part in said.items():
-        assert part in errors[name] and errors[name].startswith(str(tmp_path / name))
+        assert part in errors[name]
+        assert errors[name].startswith(str(tmp_path / name))
         assert f"error: {errors[name]}\n" in told
     assert {"a.hands.png", "z.hands.png"} == {n for n in names(tmp_path) if ".hands." in n}
 
@@ -184,15 +187,18 @@ def test_a_video_with_a_broken_frame(tmp_path):
     found, records = run(tmp_path, [path])
     assert found.failures == 1
     assert records[-1]["error"] == f"{path}: 1 of 6 frames do not decode and are left out"
-    assert len(records) == 1 + 5 and {r["drawn"] for r in records[:-1]} == {"v.hands.mp4"}
+    assert len(records) == 1 + 5
+    assert {r["drawn"] for r in records[:-1]} == {"v.hands.mp4"}
     np.testing.assert_allclose([r["time_s"] for r in records[:2]], [0, 0.1], atol=1e-6)
     drawn = frames_of(tmp_path / "out" / "v.hands.mp4")
-    assert len(drawn) == 5 and drawn[0].size == (640, 480)
+    assert len(drawn) == 5
+    assert drawn[0].size == (640, 480)
 
 
 def test_of_a_video_as_many_frames_as_wanted(tmp_path):
     found, records = run(tmp_path, [write_video(tmp_path / "v.avi")], max_frames=2)
-    assert found.failures == 0 and [r["frame"] for r in records] == [0, 1]
+    assert found.failures == 0
+    assert [r["frame"] for r in records] == [0, 1]
     assert len(frames_of(tmp_path / "out" / "v.hands.mp4")) == 2
 
 
@@ -201,9 +207,8 @@ def test_a_video_that_fails_on_the_way_is_not_left_half_written(tmp_path):
     picture = write_picture(tmp_path / "w.png")
     failing = Fixed(3, UserError("the model's pose is not finite"))
     found, records = run(tmp_path, [video, picture], failing)
-    assert (
-        found.failures == 1 and records[-2]["error"] == f"{video}: the model's pose is not finite"
-    )
+    assert found.failures == 1
+    assert records[-2]["error"] == f"{video}: the model's pose is not finite"
     assert [n for n in names(tmp_path) if ".hands." in n or "partial" in n] == ["w.hands.png"]
 
 
@@ -221,7 +226,8 @@ def test_an_interrupt_ends_a_cameras_recording(tmp_path, monkeypatch):
     recording = photos.Video(photos.Source("video", path))
     monkeypatch.setattr(photos, "Video", lambda source, focal: recording)
     found, records = run(tmp_path, ["0"], Fixed(4, KeyboardInterrupt()))
-    assert found.failures == 0 and len(records) == 3
+    assert found.failures == 0
+    assert len(records) == 3
     monkeypatch.undo()
     assert len(frames_of(tmp_path / "out" / "camera0.hands.mp4")) == 3
 
@@ -242,9 +248,11 @@ def test_large_pictures_are_drawn_smaller(monkeypatch):
     photo = photos.Photo("a.png", pixels, (2 * SIZE[0], 2 * SIZE[1]), np.eye(3), "assumed")
     box = 2 * np.float32(BOX)
     drawn, scale = predictions.draw(photo, Fixed()(photo, [inference.Hand(box)]))
-    assert drawn.shape == (60, 80, 3) and scale == 1 / 4
+    assert drawn.shape == (60, 80, 3)
+    assert scale == 1 / 4
     marked = np.argwhere(drawn.any(-1))[:, ::-1]
-    assert marked.min() >= 0 and marked[:, 1].max() <= BOX[3] / 2 + 4
+    assert marked.min() >= 0
+    assert marked[:, 1].max() <= BOX[3] / 2 + 4
 
 
 def test_a_label_is_whole_at_the_edge_of_a_picture():

@@ -35,7 +35,8 @@ def close(found, expected, tolerance=6):
 def test_what_is_rgb_is_left_as_it_is(tmp_path, pixels):
     photo = photos.read(saved(tmp_path, "a.png", Image.fromarray(pixels)))
     np.testing.assert_array_equal(photo.pixels, pixels)
-    assert photo.size == (W, H) and photo.reduction == 1
+    assert photo.size == (W, H)
+    assert photo.reduction == 1
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -97,9 +98,11 @@ def test_the_focal_length_is_given_or_exifs_or_typical(tmp_path, pixels):
     )
     assert photo.focal_from == "exif"
     given = photos.read(path, focal=70)
-    assert given.focal_from == "given" and given.K[0, 0] == given.K[1, 1] == 70
+    assert given.focal_from == "given"
+    assert given.K[0, 0] == given.K[1, 1] == 70
     plain = photos.read(saved(tmp_path, "b.jpg", Image.fromarray(pixels)))
-    assert plain.focal_from == "assumed" and plain.K[0, 0] == W
+    assert plain.focal_from == "assumed"
+    assert plain.K[0, 0] == W
 
 
 @pytest.mark.parametrize("film_mm", ["wide", 0, (26, 27)])
@@ -107,7 +110,8 @@ def test_a_focal_length_that_is_none_is_passed_over(tmp_path, pixels, film_mm):
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = film_mm
     photo = photos.read(saved(tmp_path, "a.png", Image.fromarray(pixels), exif=exif))
-    assert photo.focal_from == "assumed" and photo.K[0, 0] == W
+    assert photo.focal_from == "assumed"
+    assert photo.K[0, 0] == W
 
 
 @pytest.mark.slow
@@ -136,7 +140,7 @@ def test_damaged_bytes_give_a_picture_or_one_sentence(tmp_path, pixels, name):
 
 
 @pytest.mark.parametrize(
-    "name, content, said",
+    ("name", "content", "said"),
     [
         ("empty.png", b"", "is empty"),
         ("text.png", b"not a picture\n", "no picture"),
@@ -153,7 +157,8 @@ def test_what_is_no_picture_gets_one_sentence(tmp_path, name, content, said):
     path.write_bytes(content)
     with pytest.raises(UserError, match=said) as raised:
         photos.read(str(path))
-    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_one_pixel(tmp_path):
@@ -167,7 +172,8 @@ def test_large_pictures_are_reduced(tmp_path, monkeypatch, pixels):
     exif[ExifTags.Base.Orientation] = 6
     image = Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90)
     photo = photos.read(saved(tmp_path, "a.png", image, exif=exif))
-    assert photo.size == (W, H) and photo.pixels.shape == (12, 16, 3)
+    assert photo.size == (W, H)
+    assert photo.pixels.shape == (12, 16, 3)
     assert photo.reduction == 1 / 4
     blocks = pixels.reshape(12, 4, 16, 4, 3).mean(axis=(1, 3))
     assert close(photo.pixels, blocks, 1)
@@ -237,7 +243,8 @@ def test_videos(tmp_path):
     frames = list(video)
     assert [bar(f) for f in frames] == [f.frame for f in frames] == list(range(12))
     np.testing.assert_allclose([f.time_s for f in frames], np.arange(12) / 10, atol=1e-6)
-    assert video.fps == 10 and video.lost == 0
+    assert video.fps == 10
+    assert video.lost == 0
 
 
 def test_a_broken_frame_is_left_out_and_counted(tmp_path):

@@ -62,7 +62,8 @@ def test_joints_are_in_px_of_the_file(box, reduction):
     np.testing.assert_allclose(seen[:2] / seen[2], expected, rtol=1e-5)
     # The model is told of a box of the same size, wherever its window begins.
     np.testing.assert_allclose(model.box[2:] - model.box[:2], np.subtract(box[2:], box[:2]), 1e-5)
-    assert pose.std_mm is None and pose.hand is one
+    assert pose.std_mm is None
+    assert pose.hand is one
 
 
 def test_a_window_is_the_photo_around_the_box():
@@ -76,7 +77,7 @@ def test_a_window_is_the_photo_around_the_box():
 
 
 @pytest.mark.parametrize(
-    "box, said",
+    ("box", "said"),
     [
         ([30, 10, 20, 40], "left < right"),
         ([10, 40, 20, 40], "top < bottom"),
@@ -100,7 +101,8 @@ def test_any_box_that_touches_the_photo_gives_a_window_that_it_touches(reduction
         window, to_window = inference.cut_window(photo, box, 1.25)
         assert min(window.shape) > 0
         corners = box.reshape(2, 2) * np.diag(to_window)[:2] + to_window[:2, 2]
-        assert (corners[1] > 0).all() and (corners[0] < window.shape[1::-1]).all()
+        assert (corners[1] > 0).all()
+        assert (corners[0] < window.shape[1::-1]).all()
 
 
 def test_a_pose_that_is_not_finite_is_refused():
@@ -130,7 +132,7 @@ def test_hands_from_keypoints_and_detections():
 
 
 @pytest.mark.parametrize(
-    "make, said",
+    ("make", "said"),
     [
         (lambda path: None, "does not exist"),
         (lambda path: path.mkdir(), "holds no SavedModel"),
@@ -158,7 +160,8 @@ def hand_in(photo, side=hand.RIGHT):
 
 
 def test_a_model_of_keypoints_places_its_pose_at_them(of_keypoints):
-    assert of_keypoints.needs_keypoints and of_keypoints.has_codes
+    assert of_keypoints.needs_keypoints
+    assert of_keypoints.has_codes
     photo = photo_of(noise())
     one = hand_in(photo)
     (pose,) = of_keypoints(photo, [one])
@@ -168,7 +171,8 @@ def test_a_model_of_keypoints_places_its_pose_at_them(of_keypoints):
     np.testing.assert_allclose(pose.uv, seen[:, :2] / seen[:, 2:], rtol=1e-4)
     gap = np.linalg.norm((pose.uv - one.keypoints)[1:].mean(0))
     assert gap < 0.3 * (one.box[2:] - one.box[:2]).max()
-    assert pose.std_mm.shape == (hand.NUM_JOINTS,) and (pose.std_mm > 0).all()
+    assert pose.std_mm.shape == (hand.NUM_JOINTS,)
+    assert (pose.std_mm > 0).all()
 
 
 def test_codes_of_a_hand_decode_to_its_pose(of_keypoints):
@@ -191,7 +195,8 @@ def test_a_mirrored_photo_of_the_other_hand_gives_the_mirrored_pose(of_keypoints
         one.keypoints * [-1, 1] + [photo.size[0], 0], side=hand.LEFT, side_from="given"
     )
     right, left = of_keypoints(photo, [one, mirrored])
-    assert of_keypoints.mirrors(left.hand) and not of_keypoints.mirrors(right.hand)
+    assert of_keypoints.mirrors(left.hand)
+    assert not of_keypoints.mirrors(right.hand)
     np.testing.assert_allclose(left.joints_mm, right.joints_mm * [-1, 1, 1], atol=1e-2)
     np.testing.assert_allclose(left.uv[:, 0], photo.size[0] - right.uv[:, 0], atol=0.1)
 
@@ -214,7 +219,7 @@ def test_three_kinds_of_models_agree_on_a_photo(options, tmp_path):
     (changed,) = inference.load(run_dir)(photo, other)
     assert np.abs(of_run[0].joints_mm - changed.joints_mm).max() > 0.1
     for poses in others:
-        for pose, expected in zip(poses, of_run):
+        for pose, expected in zip(poses, of_run, strict=True):
             np.testing.assert_allclose(pose.joints_mm, expected.joints_mm, atol=2e-3)
             np.testing.assert_allclose(pose.uv, expected.uv, atol=0.05)
             np.testing.assert_allclose(pose.root_mm, expected.root_mm, rtol=1e-3)

@@ -11,7 +11,8 @@ def test_splits_share_no_photograph():
     assert len(paths) >= 8
     training = backgrounds.of_split(paths, "training")
     evaluation = backgrounds.of_split(paths, "evaluation")
-    assert training and evaluation
+    assert training
+    assert evaluation
     assert sorted(training + evaluation) == sorted(paths)
 
 
@@ -27,7 +28,8 @@ def test_background_is_a_linear_image():
     for _ in range(4):
         image = backgrounds.sample_background(rng, backgrounds.photographs())
         assert image.shape == (320, 320, 3)
-        assert image.min() >= 0 and np.isfinite(image).all()
+        assert image.min() >= 0
+        assert np.isfinite(image).all()
 
 
 def test_folder_without_photographs(tmp_path):

@@ -70,8 +70,11 @@ def test_arrays_fit_together(body, person):
     assert body.faces.max() == num_vertices - 1
     assert person.rest_vertices.shape == (num_vertices, 3)
     for mask in (body.nail, body.eye, body.lip, body.scalp):
-        assert mask.shape == (num_vertices,) and mask.any() and not mask.all()
-    assert body.along.min() >= 0 and body.along.max() <= 1
+        assert mask.shape == (num_vertices,)
+        assert mask.any()
+        assert not mask.all()
+    assert body.along.min() >= 0
+    assert body.along.max() <= 1
     assert set(np.unique(body.face_class)) == set(range(1, 34))
     assert set(np.unique(body.part)) == set(range(len(body_lib.PARTS)))
 
@@ -189,5 +192,6 @@ def test_splits_share_no_identity(body):
 
 def test_scale_bones_are_human(body):
     scales = np.array([body.person(i).scale for i in range(body.num_identities)])
-    assert scales.min() > 0.02 and scales.max() < 0.055
+    assert scales.min() > 0.02
+    assert scales.max() < 0.055
     assert 0.033 < scales.mean() < 0.042

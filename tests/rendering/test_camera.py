@@ -41,6 +41,7 @@ def test_sampled_cameras_have_rhds_focal_lengths_and_see_the_target():
     target = np.array([0.2, 1.1, 0.4])
     cameras = [camera.sample_camera(rng, target) for _ in range(50)]
     focal = np.array([c.K[0, 0] for c in cameras])
-    assert focal.min() >= 260 and focal.max() <= 310
+    assert focal.min() >= 260
+    assert focal.max() <= 310
     uv = np.array([c.project(target)[0] for c in cameras])
     assert np.mean((uv > 0) & (uv < camera.SIZE)) > 0.9

@@ -18,7 +18,7 @@ def frames(scenes):
     paths = backgrounds.photographs()
     return [
         frame.render(s, scene.generator(7, "evaluation", i, 1), paths)
-        for i, s in zip(INDICES, scenes)
+        for i, s in zip(INDICES, scenes, strict=True)
     ]
 
 
@@ -68,7 +68,7 @@ def test_camera_does_not_mirror(scenes):
 
 
 def test_labelled_hand_is_the_larger_and_well_seen(scenes, frames):
-    for s, f in zip(scenes, frames):
+    for s, f in zip(scenes, frames, strict=True):
         assert own_pixels(f.mask, s.side).sum() > own_pixels(f.mask, 1 - s.side).sum()
         visible = s.annotation.uv_vis[21 * s.side : 21 * s.side + 21, 2]
         assert visible.sum() >= scene.MIN_VISIBLE
@@ -76,10 +76,10 @@ def test_labelled_hand_is_the_larger_and_well_seen(scenes, frames):
 
 def test_visible_joints_lie_on_their_hand_in_mask_and_depth(scenes, frames):
     on_hand, behind_skin = [], []
-    for s, f in zip(scenes, frames):
+    for s, f in zip(scenes, frames, strict=True):
         rows = slice(21 * s.side, 21 * s.side + 21)
         uv_vis, z = s.annotation.uv_vis[rows], s.annotation.xyz[rows, 2]
-        for (u, v, visible), depth in zip(uv_vis, z):
+        for (u, v, visible), depth in zip(uv_vis, z, strict=True):
             if visible:
                 column, row = int(u), int(v)
                 own = own_pixels(f.mask, s.side)

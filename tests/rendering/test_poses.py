@@ -41,9 +41,12 @@ def test_limits_hold(sample):
         for i in range(4):
             assert within(arm.fingers[1:, i], columns[i])
             assert within(arm.fingers[0, i], thumb[i])
-        assert within(arm.wrist[0], "wrist_flexion") and within(arm.wrist[1], "wrist_deviation")
-        assert within(arm.pronation, "pronation") and within(arm.elbow, "elbow")
-        assert within(arm.thumb_twist, "thumb_twist") and within(arm.cup, "cup")
+        assert within(arm.wrist[0], "wrist_flexion")
+        assert within(arm.wrist[1], "wrist_deviation")
+        assert within(arm.pronation, "pronation")
+        assert within(arm.elbow, "elbow")
+        assert within(arm.thumb_twist, "thumb_twist")
+        assert within(arm.cup, "cup")
         np.testing.assert_allclose(arm.upper.T @ arm.upper, np.eye(3), atol=1e-9)
         assert np.linalg.det(arm.upper) == pytest.approx(1)
 

@@ -114,7 +114,8 @@ def test_script_says_what_is_wrong_with_a_flag(tmp_path):
     run = start(tmp_path, *flags)
     errors = run.communicate()[1]
     assert run.returncode == 1
-    assert errors.startswith("error: --training=0") and len(errors.splitlines()) == 1
+    assert errors.startswith("error: --training=0")
+    assert len(errors.splitlines()) == 1
 
 
 def test_killed_run_goes_on(rendered, tmp_path):

@@ -99,9 +99,12 @@ def test_an_export_has_what_a_server_and_a_reader_want(exported):
     names = {path.name for path in out_dir.iterdir()}
     assert names == {"1"}
     facts = json.loads((folder / "assets" / "metadata.json").read_text())
-    assert facts["joint_names"][0] == "palm" and len(facts["joint_names"]) == hand.NUM_JOINTS
-    assert facts["config"]["crop_margin"] == c.crop_margin and facts["checkpoint_step"] == 7
-    assert facts["mean_scale_mm"] == 36.5 and facts["report"] is None
+    assert facts["joint_names"][0] == "palm"
+    assert len(facts["joint_names"]) == hand.NUM_JOINTS
+    assert facts["config"]["crop_margin"] == c.crop_margin
+    assert facts["checkpoint_step"] == 7
+    assert facts["mean_scale_mm"] == 36.5
+    assert facts["report"] is None
     model, _, _ = runs.load_model(str(run_dir))
     kept = ("encoder_x", "decoder_x", "translator", "decoder_y")
     weights = sum(v.numpy().nbytes for n in kept for v in model.networks()[n].weights)
@@ -121,8 +124,10 @@ def test_the_graph_has_only_operations_of_the_core_and_no_python(exported):
         assert "PyFunc" not in op
     signatures = found.meta_graphs[0].signature_def
     defaults = {n: tf.make_ndarray(v) for n, v in signatures["serving_default"].defaults.items()}
-    assert set(defaults) == {"box", "side", "K"} and defaults["side"].tolist() == [hand.RIGHT]
-    assert defaults["box"].shape == (1, 4) and defaults["K"].shape == (1, 3, 3)
+    assert set(defaults) == {"box", "side", "K"}
+    assert defaults["side"].tolist() == [hand.RIGHT]
+    assert defaults["box"].shape == (1, 4)
+    assert defaults["K"].shape == (1, 3, 3)
 
 
 def test_a_process_without_python_tensorflow_gives_the_checkpoints_joints(
@@ -217,7 +222,8 @@ def client(photo, out, *flags, status=0):
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_the_client_draws_what_the_checkpoint_says(protocol, host, frames, tmp_path):
     inputs, expected = frames
-    assert host["warmed_up"]["hands"] and not host["knows_the_package"]
+    assert host["warmed_up"]["hands"]
+    assert not host["knows_the_package"]
     (tmp_path / "photo.png").write_bytes(inputs["image"][1])
     flags = [f"--protocol={protocol}", f"--server=127.0.0.1:{host[protocol]}"]
     flags += [f"--box={','.join(map(str, inputs['box'][1]))}"]
@@ -247,7 +253,8 @@ def test_the_clients_errors_are_one_sentence(protocol, flags, sentence, host, fr
     (tmp_path / "photo.png").write_bytes(frames[0]["image"][0])
     flags = [f"--protocol={protocol}", f"--server=127.0.0.1:{host[protocol]}", *flags]
     done = client(tmp_path / "photo.png", tmp_path / "answer", *flags, status=1)
-    assert sentence in done.stderr and "Traceback" not in done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_rows_in_rest_are_answered_in_rows(host, frames):
@@ -274,5 +281,7 @@ def test_the_scripts_errors_are_one_sentence(flags, sentence, exported, tmp_path
     command = [sys.executable, "export/export.py", f"--run_dir={run_dir}", f"--out_dir={out_dir}"]
     done = run(*command, *flags, env=with_package(), status=1)
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("error: ") and sentence in last and "Traceback" not in done.stderr
+    assert last.startswith("error: ")
+    assert sentence in last
+    assert "Traceback" not in done.stderr
     assert {path.name for path in out_dir.iterdir()} == {"1"}

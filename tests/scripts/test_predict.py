@@ -58,7 +58,7 @@ def frame():
 
 def models(folder, **options):
     run_dir = hand_files.write_run(folder / "run", **options)
-    return dict(zip(KINDS, (run_dir, *hand_files.write_exports(run_dir, folder))))
+    return dict(zip(KINDS, (run_dir, *hand_files.write_exports(run_dir, folder)), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +164,12 @@ def test_a_folder_of_everything(frame, of_photos, tmp_path):
     done = predict(f"--model={of_photos['run']}", *given, *where, status=1)
 
     sentences = [line for line in done.stderr.splitlines() if "error: " in line]
-    assert len(sentences) == len(bad) + 1 and "5 problems with the input" in sentences[-1]
+    assert len(sentences) == len(bad) + 1
+    assert "5 problems with the input" in sentences[-1]
     found = records(out_dir)
     for name, said in bad.items():
-        assert said in found[name]["error"] and str(folder / name) in found[name]["error"]
+        assert said in found[name]["error"]
+        assert str(folder / name) in found[name]["error"]
         assert any(found[name]["error"] in line for line in sentences)
 
     plain = joints_mm(found["plain.png"])
@@ -190,7 +192,8 @@ def test_a_folder_of_everything(frame, of_photos, tmp_path):
     with open(out_dir / "predictions.csv", newline="") as file:
         of_video = [row for row in csv.DictReader(file) if row["file"].endswith("v.avi")]
     frames = {row["frame"] for row in of_video}
-    assert len(frames) == 4 and {"0", "4"} < frames < set("01234")
+    assert len(frames) == 4
+    assert {"0", "4"} < frames < set("01234")
     assert cv2.VideoCapture(str(out_dir / "v.hands.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 4
     assert not [name for name in os.listdir(out_dir) if "partial" in name]
 
@@ -234,7 +237,7 @@ def test_hands_are_found_automatically(frame, of_photos, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind, flags, said",
+    ("kind", "flags", "said"),
     [
         ("rgb", ["--box=10,20,30"], "box 10,20,30: give left,top,right,bottom"),
         ("rgb", ["--box=1,2,3,4", "--keypoints=k.json"], "--box and --keypoints"),

@@ -72,11 +72,13 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(rhd_tree, data_dir, t
     process = start(*flags, f"--run_dir={killed}")
     deadline = time.monotonic() + 300
     while newest(killed) is None or int(newest(killed).rsplit("-", 1)[1]) < 5:
-        assert time.monotonic() < deadline and process.poll() is None
+        assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGSTOP)
     second = finish(start(*flags, f"--run_dir={killed}"), status=1)
-    assert "another process is training in it" in second and "Traceback" not in second
+    assert "another process is training in it" in second
+    assert "Traceback" not in second
     process.send_signal(signal.SIGKILL)
     process.wait()
     stopped_at = int(newest(killed).rsplit("-", 1)[1])
@@ -161,12 +163,15 @@ def free_ports(count):
 def test_a_missing_folder_is_one_sentence_with_status_1(tmp_path):
     output = finish(start(f"--raw_dir={tmp_path}/none", f"--run_dir={tmp_path}/run"), status=1)
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "--raw_dir" in errors[0]
+    assert len(errors) == 1
+    assert "--raw_dir" in errors[0]
     assert "Traceback" not in output
 
 
 def test_a_bad_flag_is_one_sentence_with_status_1(tmp_path):
     output = finish(start("--latent=split", f"--run_dir={tmp_path}/run"), status=1)
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "--latent" in errors[0]
-    assert "Traceback" not in output and not (tmp_path / "run").exists()
+    assert len(errors) == 1
+    assert "--latent" in errors[0]
+    assert "Traceback" not in output
+    assert not (tmp_path / "run").exists()

@@ -39,7 +39,8 @@ def test_the_batching_parameters_parse_and_fit():
     with open(os.path.join(SERVING, "batching.config")) as text:
         text_format.Parse(text.read(), parameters)
     sizes = list(parameters.allowed_batch_sizes)
-    assert sizes == sorted(set(sizes)) and sizes[-1] == parameters.max_batch_size.value
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] == parameters.max_batch_size.value
     assert set(saved_model.WARMUP_BATCHES) <= set(sizes)
 
 

@@ -87,7 +87,8 @@ def test_a_file_carries_its_metadata_and_still_runs(tmp_path):
     batch = batch_of(model.config, 2)
     bare = written(tmp_path / "bare.tflite", model, "float32")
     full = written(tmp_path / "full.tflite", model, "float32", facts=facts)
-    assert full.metadata == facts and bare.metadata is None
+    assert full.metadata == facts
+    assert bare.metadata is None
     np.testing.assert_array_equal(full.predict(batch), bare.predict(batch))
 
 
@@ -142,7 +143,8 @@ def test_the_card_has_every_file_beside_the_checkpoint(exported):
     assert checkpoint["samples"] == 6
     for name, row in card["files"].items():
         assert row["bytes"] == (folder / name).stat().st_size
-        assert set(row["latency_ms"]) == {"1", "2"} and min(row["latency_ms"].values()) > 0
+        assert set(row["latency_ms"]) == {"1", "2"}
+        assert min(row["latency_ms"].values()) > 0
         assert lite.LiteModel(str(folder / name)).metadata["checkpoint_step"] == 7
     files = card["files"]
     assert files["float32.tflite"]["epe_mm"] == pytest.approx(checkpoint["epe_mm"], abs=1e-2)
@@ -150,7 +152,8 @@ def test_the_card_has_every_file_beside_the_checkpoint(exported):
     text = (folder / model_card.CARD_MARKDOWN).read_text()
     row = next(line for line in text.splitlines() if "int8.tflite" in line)
     assert f"{files['int8.tflite']['epe_mm']:.2f}" in row
-    assert f"{checkpoint['epe_mm']:.2f}" in text and "6 samples" in text
+    assert f"{checkpoint['epe_mm']:.2f}" in text
+    assert "6 samples" in text
 
 
 def test_the_cards_epe_is_the_files_own(exported):
