@@ -17,8 +17,8 @@ import statistics
 import numpy as np
 from absl import flags
 
+from dcmls_tf import app, files, runs, variants
 from dcmls_tf import config as config_lib
-from dcmls_tf import errors, files, runs, variants
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import report as evaluation
@@ -142,4 +142,4 @@ def table(rows):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

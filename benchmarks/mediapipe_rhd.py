@@ -29,8 +29,9 @@ import mediapipe
 import numpy as np
 from absl import flags
 
-from dcmls_tf import errors, hand
+from dcmls_tf import app, hand
 from dcmls_tf.data import annotations
+from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import metrics
 
 CROP = 320
@@ -139,7 +140,7 @@ def _read(folder, kind, number, mode):
     path = os.path.join(folder, kind, f"{number:05d}.png")
     image = cv2.imread(path, mode)
     if image is None:
-        raise errors.UserError(f"--raw_dir: {path} is missing or no image")
+        raise UserError(f"--raw_dir: {path} is missing or no image")
     return image
 
 
@@ -149,4 +150,4 @@ if __name__ == "__main__":
     flags.DEFINE_integer("limit", 0, "First frames only; 0: all.", lower_bound=0)
     flags.DEFINE_float("margin", 1.8, "Side of the crop over the hand's box.", lower_bound=1)
     flags.DEFINE_float("confidence", 0.3, "Least detection confidence.", lower_bound=0)
-    errors.run(main)
+    app.run(main)

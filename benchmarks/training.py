@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
+from dcmls_tf import app, distribution, hand, training
 from dcmls_tf import config as config_lib
-from dcmls_tf import distribution, errors, hand, training
+from dcmls_tf.errors import UserError
 from dcmls_tf.model import POSE_AXES
 
 FLAGS = flags.FLAGS
@@ -37,7 +38,7 @@ def main(_):
     """Flags → one line a precision."""
     config = config_lib.from_flags()
     if config.modality != "rgb":
-        raise errors.UserError("--modality=2d: only image networks have a precision; use rgb")
+        raise UserError("--modality=2d: only image networks have a precision; use rgb")
     batch = random_batch(config)
     trainers = {
         precision: training.Trainer(
@@ -59,4 +60,4 @@ def main(_):
 
 if __name__ == "__main__":
     config_lib.define_flags()
-    errors.run(main)
+    app.run(main)

@@ -11,7 +11,7 @@ import os
 
 from absl import flags
 
-from dcmls_tf import errors, runs
+from dcmls_tf import app, runs
 from dcmls_tf.data import preparation
 from dcmls_tf.evaluation import report as evaluation
 from dcmls_tf.serving import saved_model
@@ -59,4 +59,4 @@ def main(_):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

@@ -7,7 +7,7 @@ then open http://127.0.0.1:7860. Needs `pip install '.[demo]'`.
 
 from absl import flags
 
-from dcmls_tf import errors
+from dcmls_tf import app
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import demo
 from dcmls_tf.photos import predictor as inference
@@ -33,4 +33,4 @@ def main(_):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

@@ -12,7 +12,7 @@ import re
 
 from absl import flags
 
-from dcmls_tf import errors, runs
+from dcmls_tf import app, runs
 from dcmls_tf.evaluation import report as evaluation
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
@@ -56,4 +56,4 @@ def main(_):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

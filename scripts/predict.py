@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from dcmls_tf import errors, hand
+from dcmls_tf import app, hand
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import detection
 from dcmls_tf.photos import output as predictions
@@ -68,4 +68,4 @@ def _finder(predictor):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

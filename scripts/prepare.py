@@ -7,7 +7,7 @@ Options are those of training; `--dataset`, `--raw_dir`, `--data_dir`, `--modali
 images out) and `--stb_views` matter here.
 """
 
-from dcmls_tf import config, errors
+from dcmls_tf import app, config
 from dcmls_tf.data import preparation
 
 
@@ -21,4 +21,4 @@ def main(_):
 
 if __name__ == "__main__":
     config.define_flags()
-    errors.run(main)
+    app.run(main)

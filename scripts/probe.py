@@ -12,8 +12,9 @@ import os
 
 from absl import flags
 
-from dcmls_tf import errors, files, runs
+from dcmls_tf import app, files, runs
 from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.errors import UserError
 from dcmls_tf.experiments import probes, projector
 
 FLAGS = flags.FLAGS
@@ -29,7 +30,7 @@ def main(_):
     """Flags → one table."""
     model, config, _ = runs.load_model(FLAGS.run_dir)
     if config.latent in ("unified", "none"):
-        raise errors.UserError(
+        raise UserError(
             f"--run_dir={FLAGS.run_dir}: has --latent={config.latent}, whose code has no parts"
         )
     places = {name: FLAGS[name].value for name in ("raw_dir", "data_dir")}
@@ -47,4 +48,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    app.run(main)

@@ -9,7 +9,7 @@ stopped; asking for more frames adds to what is there.
 
 from absl import flags
 
-from dcmls_tf import errors
+from dcmls_tf import app
 from dcmls_tf.rendering import dataset
 
 flags.DEFINE_string("out_dir", None, "Folder to write; gets training/ and evaluation/.")
@@ -42,4 +42,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    app.run(main)

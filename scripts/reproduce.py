@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from dcmls_tf import errors
+from dcmls_tf import app
 from dcmls_tf.experiments import comparison, showcase
 from dcmls_tf.experiments import tables as experiments
 
@@ -54,4 +54,4 @@ def main(_):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

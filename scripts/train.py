@@ -4,7 +4,7 @@ Started again with the same options, an interrupted run goes on where it stopped
 with `tensorboard --logdir=runs`.
 """
 
-from dcmls_tf import config, distribution, errors, runs
+from dcmls_tf import app, config, distribution, runs
 
 
 def main(_):
@@ -16,4 +16,4 @@ def main(_):
 
 if __name__ == "__main__":
     config.define_flags()
-    errors.run(main)
+    app.run(main)

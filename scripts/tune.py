@@ -8,7 +8,7 @@ on; `scripts/reproduce.py` trains with what it found, in `dcmls_tf/assets/tuned.
 
 from absl import flags
 
-from dcmls_tf import errors
+from dcmls_tf import app
 from dcmls_tf.experiments import tables as experiments
 from dcmls_tf.experiments import tuning
 
@@ -41,4 +41,4 @@ def main(_):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

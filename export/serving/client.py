@@ -17,7 +17,7 @@ import requests
 from absl import flags
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dcmls_tf import errors, files, hand
+from dcmls_tf import app, files, hand
 from dcmls_tf.drawing import figures as visualization
 from dcmls_tf.errors import UserError
 
@@ -128,4 +128,4 @@ def _json(value):
 
 if __name__ == "__main__":
     define_flags()
-    errors.run(main)
+    app.run(main)

@@ -1,0 +1,48 @@
+"""A script's frame: the command line → its `main` → an exit status."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from dcmls_tf.errors import UserError
+
+INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
+
+
+def run(main: Callable[[list[str]], object]) -> None:
+    """Parses the flags, runs `main(argv)` and exits, with 0 when it returns.
+
+    A `UserError`, a flag that is not valid and an argument that is no flag become one line on
+    stderr and status 1; an interrupt (Ctrl-C) exits with 130.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        logging.set_verbosity(logging.WARNING)
+        try:
+            _check_no_arguments(argv)
+            main(argv)
+        except UserError as error:
+            _fail(error)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(error)
+
+
+def _check_no_arguments(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise UserError(f"unexpected argument {argv[1]!r}: options are given as --name=value")
+
+
+def _fail(error: Exception) -> NoReturn:
+    sys.exit(f"error: {' '.join(str(error).split())}")
