@@ -1,4 +1,4 @@
-"""The hand's joints as data: names, kinematic tree, dataset orders, colours.
+"""The hand as data: joints and fingers, their tree, data sets' orders, mask classes, colours.
 
 Canonical order is the field's 21-joint order: joint 0, then thumb, index, middle, ring
 and little finger, each from its base to its tip. Joint 0 is the wrist or the palm
@@ -6,6 +6,7 @@ centre, as the root convention of an experiment asks.
 """
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 _THUMB_PARTS = ("cmc", "mcp", "ip", "tip")
@@ -26,10 +27,18 @@ TIPS = tuple(INDEX[f"{finger}_tip"] for finger in FINGERS)
 WRIST = INDEX["wrist"]
 MIDDLE_MCP = INDEX["middle_mcp"]
 # The bone that normalises scale: the middle finger's first phalanx (RHD's 12-11).
-SCALE_BONE = (INDEX["middle_mcp"], INDEX["middle_pip"])
+SCALE_BONE = (MIDDLE_MCP, INDEX["middle_pip"])
 
 LEFT, RIGHT = 0, 1
 SIDES = ("left", "right")
+
+# The palm's centre is midway between two joints, which data sets choose differently.
+PALM_JOINTS = {"rhd": (WRIST, MIDDLE_MCP), "stb": (WRIST, INDEX["ring_mcp"])}
+
+# The classes of RHD's masks. A hand has 16: three a finger, from its tip to its base, thumb
+# first, and then the palm.
+BACKGROUND_CLASS, PERSON_CLASS = 0, 1
+HAND_CLASSES = {LEFT: range(2, 18), RIGHT: range(18, 34)}
 
 # canonical = native[permutation]. Both map some rows to themselves and are involutions
 # there, so check them against joint names, never by applying one twice.
@@ -53,12 +62,18 @@ FINGER_COLOURS = {
 }
 
 
-def finger_of(joint):
-    """Finger name of a joint index in 1..20; `None` for joint 0."""
+def finger_of(joint: int) -> str | None:
+    """The name of the finger that a joint is part of; `None` for joint 0."""
     return None if joint == 0 else FINGERS[(joint - 1) // 4]
 
 
-def joint_colour(joint):
-    """RGB colour `(r, g, b)` in 0..255 of a joint, for drawing."""
+def joint_colour(joint: int) -> tuple[int, int, int]:
+    """The RGB colour, each channel 0..255, that a joint and the bone to it are drawn in."""
     finger = finger_of(joint)
     return WRIST_COLOUR if finger is None else FINGER_COLOURS[finger]
+
+
+def is_of_side(mask_classes: Int[np.ndarray, "*shape"], side: int) -> Bool[np.ndarray, "*shape"]:
+    """Where RHD's mask classes are those of the left or the right hand."""
+    classes = HAND_CLASSES[side]
+    return (mask_classes >= classes.start) & (mask_classes < classes.stop)
