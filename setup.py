@@ -1,8 +1,14 @@
-"""Installs the package; `requirements.txt` pins the versions that it is tested with."""
+"""Installs the package; `requirements.txt` locks the versions that it is tested with."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+LITERT = ["ai-edge-litert>=2.3,<3"]
+OPENCV = ["opencv-python-headless>=4.10"]
+SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+TRIMESH = ["trimesh>=4.4"]
+PREDICT = [*LITERT, *OPENCV, "plotly>=6"]
 
 setup(
     name="dcmls_tf",
@@ -18,6 +24,7 @@ setup(
         "absl-py>=2.1",
         "filelock>=3.16",
         "importlib_resources>=6",  # TFDS imports it and does not say so
+        "jaxtyping>=0.3",
         "keras>=3.15,<4",
         "matplotlib>=3.9",
         "numpy>=1.26",
@@ -32,24 +39,26 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "render": [
-            "embreex>=4.4,<5",
-            "opencv-python-headless>=4.10",
-            "scikit-image>=0.24",
-            "trimesh>=4.4",
-        ],
-        "export": ["ai-edge-litert>=2.3,<3", "tensorflow-serving-api>=2.21,<2.22"],
-        "predict": ["ai-edge-litert>=2.3,<3", "opencv-python-headless>=4.10", "plotly>=6"],
-        "detect": ["ai-edge-litert>=2.3,<3", "opencv-python-headless>=4.10", "plotly>=6"],
-        "demo": [
-            "ai-edge-litert>=2.3,<3",
-            "gradio>=6,<7",
-            "opencv-python-headless>=4.10",
-            "plotly>=6",
-        ],
-        "serving": ["requests>=2.32", "tensorflow-serving-api>=2.21,<2.22"],
+        "render": ["embreex>=4.4,<5", *OPENCV, "scikit-image>=0.24", *TRIMESH],
+        "export": [*LITERT, *SERVING],
+        "predict": PREDICT,
+        "detect": PREDICT,
+        "demo": [*PREDICT, "gradio>=6,<7"],
+        "serving": ["requests>=2.32", *SERVING],
         "tune": ["optuna>=4"],
-        "bake": ["anny==0.6.2", "torch>=2.4", "trimesh>=4.4"],
-        "dev": ["pytest>=8", "pytest-xdist>=3.6", "pyyaml>=6", "ruff>=0.8", "selenium>=4.30"],
+        "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10", "mkdocstrings-python>=2,<3"],
+        "dev": [
+            "import-linter>=2.17,<3",
+            "pre-commit>=4",
+            "pyright==1.1.414",
+            "pytest>=9",
+            "pytest-cov>=7",
+            "pytest-xdist>=3.8",
+            "pyyaml>=6",
+            "ruff==0.17.6",
+            "selenium>=4.30",
+            "uv>=0.9",
+        ],
     },
 )

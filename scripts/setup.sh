@@ -1,4 +1,4 @@
-# Sourced by quickstart.sh and test.sh: makes .venv with everything pinned, or reuses it.
+# Sourced by quickstart.sh and test.sh: makes .venv with everything locked, or reuses it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,10 +12,10 @@ if [ ! -x .venv/bin/python ]; then
   "$python" -m venv .venv
 fi
 # A stamp, so that a second call with the same requirements starts at once.
-if ! cmp -s requirements.txt .venv/installed.txt; then
+if ! cat requirements.txt setup.py | cmp -s - .venv/installed.txt; then
   .venv/bin/python -m pip install --quiet --upgrade pip
-  .venv/bin/python -m pip install --quiet -r requirements.txt
+  .venv/bin/python -m pip install --quiet --require-hashes -r requirements.txt
   .venv/bin/python -m pip install --quiet --no-deps -e .
-  cp requirements.txt .venv/installed.txt
+  cat requirements.txt setup.py > .venv/installed.txt
 fi
 export PATH="$PWD/.venv/bin:$PATH"

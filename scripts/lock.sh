@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Locks the requirements by PyPI's hashes, from the ranges in setup.py: requirements.txt, which the
+# tests run with, and its parts in requirements/. A version stays as it is locked unless setup.py
+# forbids it; `bash scripts/lock.sh --upgrade` takes the newest ones.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+lock() {
+  uv pip compile --quiet --universal --python-version=3.11 --generate-hashes --no-emit-package=dcmls-tf \
+    --default-index=https://pypi.org/simple --no-config --custom-compile-command="bash scripts/lock.sh" "$@"
+}
+
+lock "$@" requirements/{run,experiments,dev}.in --output-file=requirements.txt
+for part in run experiments dev docs; do
+  lock --constraints=requirements.txt "requirements/$part.in" --output-file="requirements/$part.txt"
+done
