@@ -6,7 +6,7 @@ and how far its landmarks are from the labels says how much these look like hand
 
 It needs an environment of its own, as mediapipe does not share one with TensorFlow 2.21:
 
-    python -m venv .venv-mediapipe && .venv-mediapipe/bin/pip install mediapipe==0.10.14
+    python -m venv .venv-mediapipe && .venv-mediapipe/bin/pip install mediapipe==0.10.14 jaxtyping
     PYTHONPATH=. .venv-mediapipe/bin/python benchmarks/mediapipe_rhd.py --raw_dir=rendered
 
 Each sample's hand (the one with more mask pixels) is cut out as a square of `--margin` times
@@ -35,7 +35,6 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import metrics
 
 CROP = 320
-SIDE_CLASSES = ((2, 17), (18, 33))
 FLAGS = flags.FLAGS
 
 
@@ -58,7 +57,7 @@ def read_sample(folder, number, annotation):
     """The larger hand of a frame: crop, `crop_uv [21, 2]`, `xyz_mm [21, 3]`, `visible [21]`."""
     image = cv2.cvtColor(_read(folder, "color", number, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     mask = _read(folder, "mask", number, cv2.IMREAD_GRAYSCALE)
-    left, right = (np.sum((mask >= first) & (mask <= last)) for first, last in SIDE_CLASSES)
+    left, right = (hand.is_of_side(mask, side).sum() for side in (hand.LEFT, hand.RIGHT))
     side = hand.LEFT if left > right else hand.RIGHT
     rows = side * hand.NUM_JOINTS + hand.RHD_TO_CANONICAL
     uv = annotation["uv_vis"][rows, :2].astype(float)

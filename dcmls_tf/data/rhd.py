@@ -29,8 +29,6 @@ PAGE = "https://lmb.informatik.uni-freiburg.de/resources/datasets/RenderedHandpo
 SPLITS = (canonical.TRAINING, canonical.EVALUATION)
 MM_PER_M = 1000
 FIELDS = {"xyz": (2 * hand.NUM_JOINTS, 3), "uv_vis": (2 * hand.NUM_JOINTS, 3), "K": (3, 3)}
-# Mask classes of either hand, inclusive.
-MASK_CLASSES = {hand.LEFT: (2, 17), hand.RIGHT: (18, 33)}
 
 
 class Raw:
@@ -123,7 +121,7 @@ class Rhd(canonical.Builder):
 def side_of_mask(mask):
     """The side with more pixels in a mask of RHD's classes; right when equal."""
     left, right = (
-        np.count_nonzero((mask >= first) & (mask <= last)) for first, last in MASK_CLASSES.values()
+        np.count_nonzero(hand.is_of_side(mask, side)) for side in (hand.LEFT, hand.RIGHT)
     )
     return hand.LEFT if left > right else hand.RIGHT
 
@@ -141,7 +139,7 @@ def one_hand(annotation, side):
     uv_visible = annotation["uv_vis"][rows].astype(np.float32)
     visible = uv_visible[:, 2] > 0.5
     K = annotation["K"].astype(np.float32)
-    palm = [hand.WRIST, hand.MIDDLE_MCP]
+    palm = list(hand.PALM_JOINTS["rhd"])
     palm_mm = xyz_mm[palm].mean(0)
     return {
         "uv": uv_visible[:, :2],

@@ -5,8 +5,8 @@
 
 Cameras: BB is a Bumblebee2 stereo pair, SK an Intel F200 with depth and colour. BB labels are
 in the left camera's frame; the right camera sits one baseline to its right. SK labels are in
-the *depth* camera's frame, and the colour camera's is R · (label − T), with R by Rodrigues'
-formula from the published rotation vector (its transpose lands 15 px beside the hand).
+the *depth* camera's frame, and the colour camera's is R · (label − T), with R from the
+published rotation vector (its transpose lands 15 px beside the hand).
 
 Native joint 0 is the palm's centre. The wrist is the point that the palm's centre lies midway
 to from the ring finger's MCP. Labels carry no visibility: all joints count as visible.
@@ -19,6 +19,7 @@ import os
 
 import numpy as np
 import scipy.io
+from scipy.spatial.transform import Rotation
 
 from dcmls_tf import hand
 from dcmls_tf.data import raw as canonical
@@ -159,8 +160,8 @@ def one_hand(label_mm, view):
     points = to_view(label_mm, view)
     xyz_mm = points[hand.STB_TO_CANONICAL]
     palm_mm = points[PALM]
-    ring_mcp = xyz_mm[hand.INDEX["ring_mcp"]]
-    xyz_mm[hand.WRIST] = ring_mcp + 2 * (palm_mm - ring_mcp)
+    wrist, ring_mcp = hand.PALM_JOINTS["stb"]
+    xyz_mm[wrist] = xyz_mm[ring_mcp] + 2 * (palm_mm - xyz_mm[ring_mcp])
     K = SK_COLOR_K if view == "color" else BB_K
     uv = canonical.project(np.vstack([xyz_mm, palm_mm]), K)
     return {
@@ -181,12 +182,4 @@ def to_view(points_mm, view):
         return points_mm.copy()
     if view == "right":
         return points_mm - [BASELINE_MM, 0, 0]
-    return (points_mm - SK_TRANSLATION_MM) @ rotation_matrix(SK_ROTATION_VECTOR).T
-
-
-def rotation_matrix(vector):
-    """Rodrigues: the rotation `[3, 3]` about `vector` by its length in radians."""
-    angle = np.linalg.norm(vector)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return Rotation.from_rotvec(SK_ROTATION_VECTOR).apply(points_mm - SK_TRANSLATION_MM)

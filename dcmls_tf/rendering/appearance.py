@@ -12,7 +12,7 @@ from dcmls_tf import hand
 from dcmls_tf.rendering import noise
 from dcmls_tf.rendering.clothing import SLEEVE, Cover, limb_coordinates, relative_height
 from dcmls_tf.rendering.lighting import linear_from_srgb
-from dcmls_tf.rendering.regions import HAND_CLASS, PARTS, vertex_normals
+from dcmls_tf.rendering.regions import PARTS, vertex_normals
 
 # sRGB of skin from the lightest to the darkest, and of lips and nails relative to it.
 _TONES = np.array(
@@ -249,7 +249,7 @@ def surface(look, outfit, texture, values, classes):
     beyond = np.maximum(_beyond_cuff(outfit, limbs), 0)
     occlusion = 1 - np.float32(0.55) * bare * np.exp(-beyond / 0.05)
     return Surface(
-        albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes >= HAND_CLASS[hand.LEFT],
+        albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes > hand.PERSON_CLASS,
         occlusion,
     )  # fmt: skip
 
@@ -282,7 +282,7 @@ def _skin(look, texture, values, classes):
     red = look.blotch * 0.025 * column["flush"][:, None] * _float32(1, -1, -1)
     albedo = albedo * np.clip(1 + mottle + red, 0.5, 1.5)
     redness = 0.5 * column["tip"]
-    in_hand = np.flatnonzero(classes >= HAND_CLASS[hand.LEFT])
+    in_hand = np.flatnonzero(classes > hand.PERSON_CLASS)
     knuckle, crease = _creases(texture, rest[in_hand], column["palmar"][in_hand], classes[in_hand])
     redness[in_hand] += 0.6 * knuckle
     albedo = albedo * (1 - look.redness * redness[:, None] * _float32(0.06, 0.22, 0.24))
@@ -296,8 +296,9 @@ def _skin(look, texture, values, classes):
 
 def _creases(texture, rest, palmar, classes):
     """Redness of knuckles and darkness of the lines that fingers fold along, each `[N]`."""
-    right = classes >= HAND_CLASS[hand.RIGHT]
-    segment = np.where(right, classes - HAND_CLASS[hand.RIGHT], classes - HAND_CLASS[hand.LEFT])
+    right = hand.is_of_side(classes, hand.RIGHT)
+    left_first, right_first = (hand.HAND_CLASSES[s].start for s in (hand.LEFT, hand.RIGHT))
+    segment = classes - np.where(right, right_first, left_first)
     finger = np.minimum(segment // 3, 4)
     on_finger = segment < 15
     chain = texture.joints[right.astype(int)[:, None], 1 + 4 * finger[:, None] + np.arange(4)]

@@ -17,7 +17,6 @@ import numpy as np
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import regions
-from dcmls_tf.rendering.regions import HAND_CLASS as HAND_CLASS
 from dcmls_tf.rendering.regions import PARTS as PARTS
 from dcmls_tf.rendering.regions import vertex_normals as vertex_normals
 

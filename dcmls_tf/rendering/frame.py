@@ -9,11 +9,11 @@ import dataclasses
 import cv2
 import numpy as np
 
+from dcmls_tf import hand
 from dcmls_tf.rendering import appearance, lighting, raycast
 from dcmls_tf.rendering.backgrounds import sample_background
 from dcmls_tf.rendering.body import default_body
 from dcmls_tf.rendering.camera import SIZE
-from dcmls_tf.rendering.regions import PERSON_CLASS
 from dcmls_tf.rendering.scene import Annotation, faces_with, generator, inside_box, sample_scene
 
 MAX_DEPTH_M = 5.0
@@ -71,7 +71,7 @@ def render(scene, rng, photographs):
     outline = _outline(struck, hits.distance, shape)
     whole = struck & ~outline
     radiance[whole] = renderer.shade(hits[whole])
-    inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > PERSON_CLASS))
+    inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > hand.PERSON_CLASS))
     edges = np.flatnonzero(outline | inner)
     radiance[edges] = renderer.supersample(pixels[edges], image)
     image[window] = radiance.reshape(*shape, 3)

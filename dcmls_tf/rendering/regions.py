@@ -43,11 +43,6 @@ _PART_AXES = {
     "foot": ("foot", "foot>"),
 }
 
-# RHD's mask: 1 is the person; a hand has three classes a finger, tip to base, thumb first,
-# and then the palm: 2..17 on the left hand, 18..33 on the right.
-PERSON_CLASS = 1
-HAND_CLASS = {hand.LEFT: 2, hand.RIGHT: 18}
-
 
 def _bones_of(body, prefixes, side=None):
     """Bone indices whose names start with one of `prefixes`, of one side if given."""
@@ -96,16 +91,16 @@ def along(body):
 
 
 def _vertex_classes(body):
-    classes, totals = [PERSON_CLASS], []
+    classes, totals = [hand.PERSON_CLASS], []
     hands = []
-    for side, first in HAND_CLASS.items():
+    for side, hand_classes in hand.HAND_CLASSES.items():
         groups = [(f"finger{finger}-{k}",) for finger in range(1, 6) for k in (3, 2, 1)] + [
             ("wrist", "metacarpal")
         ]
         for offset, prefixes in enumerate(groups):
             bones = _bones_of(body, prefixes, side)
             hands += bones
-            classes.append(first + offset)
+            classes.append(hand_classes[offset])
             totals.append(body.weights[:, bones].sum(1))
     rest = [i for i in range(len(body.bones)) if i not in hands]
     totals.insert(0, body.weights[:, rest].sum(1))

@@ -17,7 +17,6 @@ from dcmls_tf.rendering.appearance import texture_of
 from dcmls_tf.rendering.body import SPLITS, Posed, default_body
 from dcmls_tf.rendering.camera import SIZE, Camera, sample_camera
 from dcmls_tf.rendering.poses import sample_pose
-from dcmls_tf.rendering.regions import HAND_CLASS
 
 MIN_VISIBLE = 9  # of the labelled hand's 21 joints
 MIN_BOX_PX = 36
@@ -108,7 +107,7 @@ def _annotate_if_good(posed, camera, side):
     if _in_image(uv[side]).sum() < MIN_VISIBLE:
         return None
     classes = cast_hands(posed.vertices, camera, uv, z)
-    sides = {s: (classes >= c) & (classes < c + 16) for s, c in HAND_CLASS.items()}
+    sides = [hand.is_of_side(classes, s) for s in (hand.LEFT, hand.RIGHT)]
     if sides[side].sum() < max(MIN_MASK_PX, sides[1 - side].sum() + 1):
         return None
     visible = np.stack([_near_own_pixels(uv[s], z[s], sides[s]) for s in (0, 1)])

@@ -55,8 +55,6 @@ SERVING_DEFAULT = "serving_default"
 HYPOTHESES = 16
 # Networks that a prediction, a reconstruction or a sample needs.
 SERVED = ("encoder_x", "translator", "decoder_y", "decoder_x")
-# The palm's centre is midway between the wrist and this joint, by data set.
-PALM_PARTNER = {"rhd": hand.MIDDLE_MCP, "stb": hand.INDEX["ring_mcp"]}
 
 PHOTO = {
     "image": tf.TensorSpec([None], tf.string, "image"),
@@ -311,7 +309,8 @@ def normalised_keypoints(hands, config):
     K = tf.where(K[:, 2:, 2:] == 0, guess, K)
     H, A = pipeline.crop_to_hand({"uv": uv, "K": K, "side": hands["side"]}, config)
     if config.root == "palm":
-        midway = (uv[:, hand.WRIST] + uv[:, PALM_PARTNER[config.dataset]]) / 2
+        first, second = hand.PALM_JOINTS[config.dataset]
+        midway = (uv[:, first] + uv[:, second]) / 2
         given = tf.reduce_any(hands["palm"] != 0, -1, keepdims=True)
         palm = tf.where(given, hands["palm"], midway)
         uv = tf.concat([palm[:, None], uv[:, 1:]], 1)

@@ -145,16 +145,6 @@ def test_a_damaged_image_is_named(own_tree, tmp_path):
         _examples(own_tree, tmp_path / "data", "evaluation")
 
 
-def test_rotation_matrix_is_a_rotation_about_its_vector():
-    vector = np.array([0.3, -0.5, 0.2])
-    R = stb.rotation_matrix(vector)
-    np.testing.assert_allclose(R @ vector, vector)
-    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(
-        stb.rotation_matrix([0, 0, np.pi / 2]) @ [1, 0, 0], [0, 1, 0], atol=1e-12
-    )
-
-
 @real.needs("stb")
 def test_real_labels(data_dir):
     folder = real.REAL / "stb"

@@ -171,7 +171,7 @@ def test_mask_classes_follow_the_fingers(body, person):
     """RHD: three classes a finger, tip first, thumb first, then the palm."""
     posed = person.pose(bent_pose(4))
     centres = posed.vertices[body.faces].mean(1)
-    for side, first in body_lib.HAND_CLASS.items():
+    for side, first in {hand.LEFT: 2, hand.RIGHT: 18}.items():
         joints = posed.joints[side]
         for finger in range(5):
             for k in range(3):

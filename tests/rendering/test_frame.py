@@ -3,7 +3,6 @@ import pytest
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import backgrounds, frame, lighting, scene
-from dcmls_tf.rendering.regions import HAND_CLASS
 
 INDICES = range(4)
 
@@ -20,10 +19,6 @@ def frames(scenes):
         frame.render(s, scene.generator(7, "evaluation", i, 1), paths)
         for i, s in zip(INDICES, scenes, strict=True)
     ]
-
-
-def own_pixels(mask, side):
-    return (mask >= HAND_CLASS[side]) & (mask < HAND_CLASS[side] + 16)
 
 
 def test_depth_image_round_trip():
@@ -69,7 +64,7 @@ def test_camera_does_not_mirror(scenes):
 
 def test_labelled_hand_is_the_larger_and_well_seen(scenes, frames):
     for s, f in zip(scenes, frames, strict=True):
-        assert own_pixels(f.mask, s.side).sum() > own_pixels(f.mask, 1 - s.side).sum()
+        assert hand.is_of_side(f.mask, s.side).sum() > hand.is_of_side(f.mask, 1 - s.side).sum()
         visible = s.annotation.uv_vis[21 * s.side : 21 * s.side + 21, 2]
         assert visible.sum() >= scene.MIN_VISIBLE
 
@@ -82,7 +77,7 @@ def test_visible_joints_lie_on_their_hand_in_mask_and_depth(scenes, frames):
         for (u, v, visible), depth in zip(uv_vis, z, strict=True):
             if visible:
                 column, row = int(u), int(v)
-                own = own_pixels(f.mask, s.side)
+                own = hand.is_of_side(f.mask, s.side)
                 near = np.s_[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
                 assert own[near].any()
                 on_hand.append(own[row, column])
