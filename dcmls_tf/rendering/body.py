@@ -10,10 +10,10 @@ an arm or a leg is written for the left side; the right side is its mirror image
 
 import dataclasses
 import functools
-import math
 import pathlib
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import regions
@@ -36,25 +36,12 @@ _CONVERGENCE = {2: 2.0, 3: 8.0, 4: 9.0, 5: 3.0}
 
 def rotation(axis, degrees):
     """Rotation `[3, 3]` about coordinate axis 0, 1 or 2."""
-    angle = math.radians(degrees)
-    c, s = math.cos(angle), math.sin(angle)
-    rows = (
-        [[1, 0, 0], [0, c, -s], [0, s, c]],
-        [[c, 0, s], [0, 1, 0], [-s, 0, c]],
-        [[c, -s, 0], [s, c, 0], [0, 0, 1]],
-    )
-    return np.array(rows[axis], float)
+    return Rotation.from_euler("xyz"[axis], degrees, degrees=True).as_matrix()
 
 
 def rotation_from_vector(vector):
-    """Rotation `[3, 3]` about `vector [3]` by its length in radians (Rodrigues)."""
-    vector = np.asarray(vector, float)
-    angle = np.linalg.norm(vector)
-    if angle < 1e-9:
-        return np.eye(3)
-    x, y, z = vector / angle
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
+    """Rotation `[3, 3]` about `vector [3]` by its length in radians."""
+    return Rotation.from_rotvec(vector).as_matrix()
 
 
 def rotation_between(a, b):
@@ -68,14 +55,11 @@ def rotation_between(a, b):
 
 def euler_yzx(m):
     """Degrees `(y, z, x)` with `m = Ry @ Rz @ Rx`."""
-    return np.degrees(
-        [np.arctan2(-m[2, 0], m[0, 0]), np.arcsin(np.clip(m[1, 0], -1, 1)),
-         np.arctan2(-m[1, 2], m[1, 1])]
-    )  # fmt: skip
+    return Rotation.from_matrix(m).as_euler("YZX", degrees=True)
 
 
 def _from_yzx(y, z, x):
-    return rotation(1, y) @ rotation(2, z) @ rotation(0, x)
+    return Rotation.from_euler("YZX", (y, z, x), degrees=True).as_matrix()
 
 
 def _unit(v):
