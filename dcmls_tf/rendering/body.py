@@ -1,4 +1,4 @@
-"""Whole people with articulated hands, posed by anatomical angles; NumPy only.
+"""Whole people with articulated hands, posed by anatomical angles.
 
 The mesh, its skin weights and its identities come from one asset that
 `scripts/bake_body.py` makes. A `Pose` says where each limb is in degrees that mean the
