@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from dcmls_tf import app, files, runs
+from dcmls_tf import app, checkpoints, files
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
 from dcmls_tf.experiments import probes, projector
@@ -26,9 +26,9 @@ flags.DEFINE_string("split", "training", "training or evaluation.")
 flags.DEFINE_integer("samples", 2000, "The split's first samples.", lower_bound=20)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → one table."""
-    model, config, _ = runs.load_model(FLAGS.run_dir)
+    model, config, _step = checkpoints.load_model(FLAGS.run_dir)
     if config.latent in ("unified", "none"):
         raise UserError(
             f"--run_dir={FLAGS.run_dir}: has --latent={config.latent}, whose code has no parts"
@@ -39,11 +39,12 @@ def main(_):
     count = min(FLAGS.samples, pipeline.num_examples(builder, FLAGS.split))
     split = f"{FLAGS.split}[:{count}]"
     codes = probes.collect(model, pipeline.evaluation_batches(builder, config, split, 64))
-    labels = probes.labels(codes, config, FLAGS.split, FLAGS.backgrounds)
-    found = {"run_dir": FLAGS.run_dir, "split": split, **probes.measure(model, codes, labels)}
-    files.write_json(os.path.join(FLAGS.run_dir, "probes.json"), found)
+    labels = probes.rendered_labels(codes, config, FLAGS.split, FLAGS.backgrounds)
+    measurements = probes.measure(model, codes, labels)
+    fields = {"run_dir": FLAGS.run_dir, "split": split, **measurements}
+    files.write_json(os.path.join(FLAGS.run_dir, "probes.json"), fields)
     folder = projector.write(os.path.join(FLAGS.run_dir, "projector"), codes, labels)
-    print(probes.table(found))
+    print(probes.table(measurements))
     print(f"written: {FLAGS.run_dir}/probes.json; tensorboard --logdir={folder}")
 
 

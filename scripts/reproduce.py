@@ -13,15 +13,14 @@ import os
 from absl import flags
 
 from dcmls_tf import app
-from dcmls_tf.experiments import comparison, showcase
-from dcmls_tf.experiments import tables as experiments
+from dcmls_tf.experiments import comparison, jobs, showcase, tables
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-    """The options of a reproduction; each method's own are in `experiments`."""
-    names = tuple(experiments.EXPERIMENTS)
+def define_flags() -> None:
+    """The options of a reproduction; each method's own are in `tables`."""
+    names = tuple(tables.EXPERIMENTS)
     flags.DEFINE_enum("experiment", None, names, "What to reproduce.", required=True)
     flags.DEFINE_enum("dataset", "rendered", ("rendered", "rhd", "stb"), "Data set.")
     flags.DEFINE_enum("modality", "rgb", ("rgb", "2d"), "Source modality x.")
@@ -35,20 +34,21 @@ def define_flags():
     flags.DEFINE_string("out_dir", "reproduced", "Folder for tables and figures.")
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → one experiment."""
     fields = ("dataset", "modality", "scale", "raw_dir", "data_dir", "runs_dir")
     fields += ("transfer_dir", "seeds", "parallel")
-    setting = experiments.Setting(**{f: FLAGS[f].value for f in fields})
-    title, rows = experiments.EXPERIMENTS[FLAGS.experiment]
-    row_dirs = experiments.run_rows(setting, rows)
+    options = FLAGS.flag_values_dict()
+    setting = jobs.Setting(**{field: options[field] for field in fields})
+    experiment = tables.EXPERIMENTS[FLAGS.experiment]
+    row_dirs = jobs.run_rows(setting, experiment.rows)
     stem = os.path.join(FLAGS.out_dir, f"{FLAGS.experiment}-{setting.name}")
     os.makedirs(FLAGS.out_dir, exist_ok=True)
-    shown = {"fig6": showcase.walks, "fig7": showcase.predictions}
-    if FLAGS.experiment in shown:
-        written = shown[FLAGS.experiment](row_dirs[experiments.FULL][0], setting, stem)
+    pictures = {"fig6": showcase.write_walks, "fig7": showcase.write_predictions}
+    if FLAGS.experiment in pictures:
+        written = pictures[FLAGS.experiment](row_dirs[tables.FULL][0], setting, stem)
     else:
-        written = comparison.write(title, setting, row_dirs, stem)
+        written = comparison.write(experiment.title, setting, row_dirs, stem)
     print(f"written: {', '.join(written)}")
 
 

@@ -9,13 +9,12 @@ on; `scripts/reproduce.py` trains with what it found, in `dcmls_tf/assets/tuned.
 from absl import flags
 
 from dcmls_tf import app
-from dcmls_tf.experiments import tables as experiments
-from dcmls_tf.experiments import tuning
+from dcmls_tf.experiments import jobs, tables, tuning
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
     """The options of a search; the methods' spaces are in `tuning`."""
     flags.DEFINE_enum("dataset", "rendered", ("rendered", "rhd", "stb"), "Data set.")
     flags.DEFINE_enum("modality", "rgb", ("rgb", "2d"), "Source modality x.")
@@ -28,15 +27,17 @@ def define_flags():
     flags.DEFINE_string("runs_dir", "runs/reproduce", "Folder of the trials.")
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → options of each method."""
     fields = ("dataset", "modality", "raw_dir", "data_dir", "runs_dir", "parallel")
-    setting = experiments.Setting(**{f: FLAGS[f].value for f in fields}, scale="full")
-    found = tuning.search_all(setting, FLAGS.methods, FLAGS.trials, FLAGS.epochs)
-    tuning.keep(setting, found)
-    for method, of in found.items():
-        print(f"{method}: validation EPE {of['validation_epe_mm']:.2f} mm with {of['options']}")
-    print(f"written: {experiments.TUNED_FILE}")
+    options = FLAGS.flag_values_dict()
+    setting = jobs.Setting(**{field: options[field] for field in fields}, scale="full")
+    results = tuning.search_all(setting, FLAGS.methods, FLAGS.trials, FLAGS.epochs)
+    tuning.keep(setting, results)
+    for method, result in results.items():
+        epe_mm, best = result["validation_epe_mm"], result["options"]
+        print(f"{method}: validation EPE {epe_mm:.2f} mm with {best}")
+    print(f"written: {tables.TUNED_FILE}")
 
 
 if __name__ == "__main__":

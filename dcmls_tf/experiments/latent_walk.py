@@ -6,25 +6,35 @@ change everything but the pose.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from jaxtyping import Float, UInt8
 
 from dcmls_tf import files, objective
+from dcmls_tf.data.examples import Batch
 from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.model import DCMLS
 
 PARTS = ("pose", "context")
+Picture = UInt8[np.ndarray, "H W 3"]
+# One step of some walks: for each walk its x and its pose from two sides.
+Frame = list[list[Picture]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Walk:
-    """`x` `[steps, ...]`, images in ±0.5 or keypoints; `y` `[steps, 21, 3]` in the crop's frame."""
+    """What the codes between two samples decode to.
 
-    x: np.ndarray
-    y: np.ndarray
+    x: images in ±0.5, or keypoints; y: poses in scale bones, in the crop's frame.
+    """
+
+    x: Float[np.ndarray, "steps ..."]
+    y: Float[np.ndarray, "steps 21 3"]
 
 
-def walk(model, batch, part, steps=9):
+def interpolate_codes(model: DCMLS, batch: Batch, part: str, steps: int = 9) -> Walk:
     """The `Walk` from a batch's first example to its second.
 
     part: what moves, `pose` (z_h) or `context` (z_c); the other stays at the first example's.
@@ -35,45 +45,45 @@ def walk(model, batch, part, steps=9):
         raise ValueError(f"part={part!r}: use one of {', '.join(PARTS)}")
     if model.config.latent in ("unified", "none"):
         raise ValueError(f"--latent={model.config.latent} has no context")
-    code = objective.Forward(model, batch, training=False).x
+    code = objective.encode(model, batch, reads="x").x
     at = tf.linspace(0.0, 1.0, steps)[:, None]
     z_h, z_c = (
         z[:1] + (z[1:2] - z[:1]) * (at if moves else tf.zeros_like(at))
         for z, moves in ((code.z_h, part == "pose"), (code.z_c, part == "context"))
     )
-    y = model.decode_y(z_h, model.context_for_y(z_c, model.translate(z_c)))
+    y = model.predict_from_codes(z_h, z_c)
     return Walk(model.decode_x(z_h, z_c).numpy(), y.numpy())
 
 
-def pictures(walks, size=128):
-    """Frames of `Walk`s beside each other: step → rows of [x, 3D from the front, from the side]."""
-    extent = max(visualization.pose_extent(pose) for of in walks for pose in of.y)
+def pictures(walks: Sequence[Walk], size: int = 128) -> list[Frame]:
+    """A `Frame` a step, with a row a walk: x, the pose from the front, the pose from the side."""
+    extent = max(visualization.pose_extent(pose) for walk in walks for pose in walk.y)
     return [
         [
             [
-                visualization.source_picture(of.x[step], size),
+                visualization.source_picture(walk.x[step], size),
                 *(
-                    visualization.draw_pose_3d(of.y[step], view=view, extent=extent, size=size)
+                    visualization.draw_pose_3d(walk.y[step], view=view, extent=extent, size=size)
                     for view in ("front", "side")
                 ),
             ]
-            for of in walks
+            for walk in walks
         ]
         for step in range(len(walks[0].x))
     ]
 
 
-def strip(frames):
+def strip(frames: Sequence[Frame]) -> Picture:
     """All steps of all walks as one picture: a column a step, three rows a walk."""
     rows = [[frame[w][k] for frame in frames] for w in range(len(frames[0])) for k in range(3)]
     flat = [picture for row in rows for picture in row]
     return visualization.contact_sheet(flat, columns=len(frames))
 
 
-def write_gif(path, frames, milliseconds=120):
-    """An animation to the end and back, one row a walk. Written atomically."""
-    there = [
+def write_gif(path: str, frames: Sequence[Frame], milliseconds: int = 120) -> None:
+    """Writes an animation to the end and back, one row a walk, atomically."""
+    pages = [
         visualization.contact_sheet([p for row in frame for p in row], columns=3)
         for frame in frames
     ]
-    files.write(path, visualization.animation(there + there[-2:0:-1], milliseconds))
+    files.write(path, visualization.animation(pages + pages[-2:0:-1], milliseconds))

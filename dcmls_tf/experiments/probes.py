@@ -85,7 +85,8 @@ def collect(model: DCMLS, batches: Iterable[Batch]) -> Codes:
 
 
 def _codes(model: DCMLS, batch: Batch, seed: Int[tf.Tensor, "2"]) -> dict[str, np.ndarray]:
-    x, y = objective.Forward(model, batch, training=False).encode()
+    encoded = objective.encode(model, batch)
+    x, y = encoded.x, encoded.y
     return {
         "z_h_x": x.z_h.numpy(),
         "z_c_x": x.z_c.numpy(),
@@ -135,9 +136,10 @@ def disc_h_accuracy(model: DCMLS, codes: Codes) -> float | None:
 
     `None` for a model without D_h.
     """
-    if model.disc_h is None:
+    disc_h = model.adversaries.get("disc_h")
+    if disc_h is None:
         return None
-    logits_x, logits_y = (model.disc_h(z).numpy() for z in (codes.drawn_h_x, codes.drawn_h_y))
+    logits_x, logits_y = (disc_h(z).numpy() for z in (codes.drawn_h_x, codes.drawn_h_y))
     return float(0.5 * np.mean(logits_x < 0) + 0.5 * np.mean(logits_y > 0))
 
 
@@ -214,8 +216,8 @@ def table(measurements: Measurements) -> str:
     """`Measurements` as text: a line a probe."""
     lines = [f"{measurements['samples']} samples{'':<24}{'z_h':>8}{'z_c':>8}{'chance':>8}"]
     for name in ("pose_r2", "identity", "background"):
-        if name in measurements:
-            row = measurements[name]
+        row = measurements.get(name)
+        if row is not None:
             cells = [row["z_h"], row["z_c"], row.get("chance", 0.0)]
             lines.append(f"{name:<36}" + "".join(f"{value:>8.3f}" for value in cells))
     for name in ("disc_h_accuracy", "modality_accuracy"):

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -13,10 +14,12 @@ from dcmls_tf.experiments import probes
 TENSOR = "z_h"
 
 
-def write(folder, codes, labels=None):
-    """Writes `probes.Codes` for TensorBoard's projector into a log folder.
+def write(
+    folder: str, codes: probes.Codes, labels: Mapping[str, probes.Labels] | None = None
+) -> str:
+    """Writes codes for TensorBoard's projector into a log folder; returns the folder.
 
-    labels: further columns, name → text or numbers `[N]`. Returns the folder.
+    labels: further columns by name.
     """
     os.makedirs(folder, exist_ok=True)
     count = len(codes.y)

@@ -1,18 +1,24 @@
-"""Figures 6 and 7: what one run has learnt, shown on its evaluation split."""
+"""Figures 6 and 7: walks between two samples, and predictions, of one run's evaluation split."""
 
 import csv
 import io
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
+import tensorflow as tf
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
-from dcmls_tf import files, runs
+from dcmls_tf import checkpoints, files
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.data import raw as canonical
+from dcmls_tf.data.examples import Batch
 from dcmls_tf.drawing import figures as visualization
 from dcmls_tf.evaluation import report as evaluation
-from dcmls_tf.experiments import latent_walk as walk
-from dcmls_tf.model import predict_pose
+from dcmls_tf.experiments import latent_walk
+from dcmls_tf.experiments.jobs import Setting
+from dcmls_tf.model import DCMLS, predict_pose
 
 WALK_STEPS = 9
 WALK_CHOICE = 100
@@ -21,8 +27,8 @@ SHOWN_OF = 500
 TURNED, TURNING_PX, TURN_MS = 6, 128, 100
 
 
-def walks(run_dir, setting, stem):
-    """Walks of z_h and of z_c between two hands: a strip, an animation and the poses.
+def write_walks(run_dir: str, setting: Setting, stem: str) -> list[str]:
+    """Writes walks of z_h and of z_c between two hands: a strip, an animation and the poses.
 
     The two are the samples, among the first `WALK_CHOICE`, whose poses differ most. Returns the
     paths of `.png`, `.gif` and `.csv`; rows of the last are part, step, joint, x, y, z in
@@ -30,59 +36,65 @@ def walks(run_dir, setting, stem):
     """
     model, batch = _first_samples(run_dir, setting, WALK_CHOICE)
     first, second = _most_different(batch["y"].numpy())
-    pair = {key: _rows(value, [first, second]) for key, value in batch.items()}
-    found = [walk.walk(model, pair, part, WALK_STEPS) for part in walk.PARTS]
-    frames = walk.pictures(found)
-    _write_png(f"{stem}.png", walk.strip(frames))
-    walk.write_gif(f"{stem}.gif", frames)
+    pair = _examples(batch, [first, second])
+    walks = {
+        part: latent_walk.interpolate_codes(model, pair, part, WALK_STEPS)
+        for part in latent_walk.PARTS
+    }
+    frames = latent_walk.pictures(list(walks.values()))
+    _write_png(f"{stem}.png", latent_walk.strip(frames))
+    latent_walk.write_gif(f"{stem}.gif", frames)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["part", "step", "joint", "x", "y", "z"])
-    for part, of in zip(walk.PARTS, found, strict=True):
-        for step, pose in enumerate(of.y):
+    for part, walk in walks.items():
+        for step, pose in enumerate(walk.y):
             writer.writerows([part, step, j, *np.round(p, 5)] for j, p in enumerate(pose.tolist()))
     files.write(f"{stem}.csv", text.getvalue())
     return [f"{stem}.{extension}" for extension in ("png", "gif", "csv")]
 
 
-def predictions(run_dir, setting, stem):
-    """Evenly spaced samples: input, truth and prediction in 3D.
+def write_predictions(run_dir: str, setting: Setting, stem: str) -> list[str]:
+    """Writes evenly spaced samples: input, truth and prediction in 3D.
 
     Returns the paths of `.png` and of `.gif`, where the poses lie over the inputs and turn.
     """
     model, batch = _first_samples(run_dir, setting, SHOWN_OF)
-    picked = np.linspace(0, len(batch["y"]) - 1, SHOWN).astype(int)
-    part = {key: _rows(value, picked) for key, value in batch.items()}
-    found = evaluation.collect(lambda some: predict_pose(model, some), [part])
-    page = visualization.reconstruction_page(part["x"], None, part["y"], found.y_pred, columns=3)
+    picked = np.linspace(0, len(batch["y"]) - 1, SHOWN).astype(int).tolist()
+    samples = _examples(batch, picked)
+    x, y = samples["x"], samples["y"]
+    predictions = evaluation.collect(lambda batch: predict_pose(model, batch), [samples])
+    page = visualization.reconstruction_page(x, None, y, predictions.y_pred, columns=3)
     _write_png(f"{stem}.png", page)
-    pages = _turning(part["x"], found, model.config.input_size)
+    pages = _turning(x, predictions, model.config.input_size)
     files.write(f"{stem}.gif", visualization.animation(pages, TURN_MS))
     return [f"{stem}.{extension}" for extension in ("png", "gif")]
 
 
-def _turning(x, found, input_size):
+def _turning(
+    x: Shaped[Any, "N ..."], predictions: evaluation.Predictions, input_size: int
+) -> list[UInt8[np.ndarray, "H W 3"]]:
     """Frames of a sheet: each sample's input with the predicted joints, and the pose turning."""
-    uv = found.uv_in_crop(found.y_pred) * TURNING_PX / input_size
+    uv = predictions.uv_in_crop(predictions.y_pred) * TURNING_PX / input_size
     inputs = [
-        visualization.draw_skeleton(visualization.source_picture(one, TURNING_PX), joints)
-        for one, joints in zip(x[:TURNED], uv, strict=True)
+        visualization.draw_skeleton(visualization.source_picture(source, TURNING_PX), joints)
+        for source, joints in zip(x[:TURNED], uv, strict=True)
     ]
     poses = [
         visualization.turning(pred, true, size=TURNING_PX)
-        for pred, true in zip(found.y_pred[:TURNED], found.y, strict=True)
+        for pred, true in zip(predictions.y_pred[:TURNED], predictions.y, strict=True)
     ]
     return [
         visualization.contact_sheet(
-            [p for pair in zip(inputs, frame, strict=True) for p in pair], columns=6
+            [picture for pair in zip(inputs, frame, strict=True) for picture in pair], columns=6
         )
         for frame in zip(*poses, strict=True)
     ]
 
 
-def _first_samples(run_dir, setting, count):
+def _first_samples(run_dir: str, setting: Setting, count: int) -> tuple[DCMLS, Batch]:
     """The run's model and the first `count` samples, or all, of its evaluation split."""
-    model, config, _ = runs.load_model(run_dir)
+    model, config, _ = checkpoints.load_model(run_dir)
     builder = preparation.from_config(config.replace(data_dir=setting.data_dir))
     count = min(count, pipeline.num_examples(builder, canonical.EVALUATION))
     split = f"{canonical.EVALUATION}[:{count}]"
@@ -90,18 +102,21 @@ def _first_samples(run_dir, setting, count):
     return model, next(iter(batches))
 
 
-def _most_different(poses):
-    """Indices of the two poses `[N, 21, 3]` that are furthest apart."""
+def _most_different(poses: Float[np.ndarray, "N 21 3"]) -> tuple[int, int]:
+    """Indices of the two poses that are furthest apart."""
     flat = poses.reshape(len(poses), -1)
     gaps = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
-    return np.unravel_index(np.argmax(gaps), gaps.shape)
+    first, second = np.unravel_index(np.argmax(gaps), gaps.shape)
+    return int(first), int(second)
 
 
-def _rows(values, rows):
-    return values.numpy()[list(rows)]
+def _examples(batch: Batch, rows: Sequence[int]) -> Batch:
+    """Some examples of an evaluation batch; its values are NumPy arrays."""
+    columns = cast(dict[str, tf.Tensor], batch)
+    return cast(Batch, {name: column.numpy()[rows] for name, column in columns.items()})
 
 
-def _write_png(path, pixels):
+def _write_png(path: str, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, format="PNG")
     files.write(path, content.getvalue())

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dcmls_tf.experiments import comparison
 from dcmls_tf.experiments.comparison import Scores
-from dcmls_tf.experiments.tables import Setting
+from dcmls_tf.experiments.jobs import Setting
 
 SETTING = Setting("stb", "2d", "quick")
 
