@@ -7,6 +7,7 @@ passed down and stored beside each run as `config.json`.
 import dataclasses
 import json
 import os
+from typing import Any, Literal, Self, get_args
 
 from absl import flags
 
@@ -16,9 +17,14 @@ from dcmls_tf.errors import UserError
 CONFIG_FILE = "config.json"
 
 
-def option(default, help_text, *, choices=None, lower=None, upper=None):
-    """A dataclass field that is also a flag. `lower` and `upper` are inclusive."""
-    metadata = {"help": help_text, "choices": choices, "lower": lower, "upper": upper}
+def option(
+    default: Any, help_text: str, *, lower: float | None = None, upper: float | None = None
+) -> Any:
+    """A dataclass field that is also a flag. `lower` and `upper` are inclusive.
+
+    A field of type `Literal` takes only the values that its type lists.
+    """
+    metadata = {"help": help_text, "lower": lower, "upper": upper}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -27,25 +33,20 @@ class Config:
     """One experiment. Raises `UserError` naming the flag when a value is out of range."""
 
     # Data (Sec. 4.1).
-    dataset: str = option("rhd", "Reader of the raw folder.", choices=("rhd", "stb"))
+    dataset: Literal["rhd", "stb"] = option("rhd", "Reader of the raw folder.")
     raw_dir: str = option("rendered", "Folder with the dataset in its official layout.")
     data_dir: str = option("data", "Folder for prepared data (TensorFlow Datasets).")
-    modality: str = option("rgb", "Source modality x.", choices=("rgb", "2d"))
-    root: str = option(
-        "palm",
-        "Joint that poses are relative to; with `palm`, joint 0 is the palm centre.",
-        choices=("palm", "wrist", "middle_mcp"),
+    modality: Literal["rgb", "2d"] = option("rgb", "Source modality x.")
+    root: Literal["palm", "wrist", "middle_mcp"] = option(
+        "palm", "Joint that poses are relative to; with `palm`, joint 0 is the palm centre."
     )
-    stb_views: str = option(
-        "left",
-        "STB's images: left or both stereo views, or colour.",
-        choices=("left", "both", "color"),
+    stb_views: Literal["left", "both", "color"] = option(
+        "left", "STB's images: left or both stereo views, or colour."
     )
-    side: str = option(
+    side: Literal["mirror", "input", "none"] = option(
         "mirror",
         "What is done about handedness: left hands mirrored to right, the side given to "
         "encoder_x as an input, or nothing.",
-        choices=("mirror", "input", "none"),
     )
     validation_percent: int = option(
         5, "Last part of the training split that is held out for validation.", lower=0, upper=50
@@ -92,21 +93,16 @@ class Config:
     )
 
     # Model (Sec. 3, Sec. 4.2).
-    encoder: str = option(
-        "resnet18",
-        "Network that reads images: the paper's ResNet-18, or a small one for devices.",
-        choices=("resnet18", "mobilenet_v3_small", "mobilenet_v3_large"),
+    encoder: Literal["resnet18", "mobilenet_v3_small", "mobilenet_v3_large"] = option(
+        "resnet18", "Network that reads images: the paper's ResNet-18, or a small one for devices."
     )
-    encoder_weights: str = option(
-        "random",
-        "Weights that a MobileNetV3 starts with; `imagenet` downloads them once.",
-        choices=("random", "imagenet"),
+    encoder_weights: Literal["random", "imagenet"] = option(
+        "random", "Weights that a MobileNetV3 starts with; `imagenet` downloads them once."
     )
-    latent: str = option(
+    latent: Literal["full", "rgb_context", "unified", "none"] = option(
         "full",
         "What is split off as context: in both modalities, in x only, or nothing (ULS); "
         "`none` has no latent code at all: direct regression.",
-        choices=("full", "rgb_context", "unified", "none"),
     )
     z_dim: int = option(30, "Size of a latent code z_h + z_c (Sec. 4.2).", lower=2)
     gamma_z: float = option(0.5, "Part of the code that is z_h (Table 1).", lower=0.01, upper=0.99)
@@ -126,11 +122,10 @@ class Config:
     dropout: float = option(0.0, "Dropout between fully-connected stacks.", lower=0, upper=0.9)
 
     # Objective.
-    schedule: str = option(
+    schedule: Literal["alternate", "sequential", "pairs"] = option(
         "alternate",
         "One discriminator update then one of all else; Algorithm 1's sub-steps; or, for "
         "`unified`, one update a pair of modalities in turn, as ULS does.",
-        choices=("alternate", "sequential", "pairs"),
     )
     weight_d_vae_x: float = option(0.1, "Weight of Eq. 3 for x.", lower=0)
     weight_d_vae_y: float = option(0.1, "Weight of Eq. 3 for y.", lower=0)
@@ -144,13 +139,12 @@ class Config:
     # Optimisation.
     learning_rate: float = option(5e-4, "Adam's step size for the VAEs.", lower=0)
     disc_learning_rate: float = option(1e-4, "Adam's step size for D_h, D_c and T.", lower=0)
-    learning_rate_decay: str = option(
-        "cosine", "Schedule of both step sizes over the run.", choices=("constant", "cosine")
+    learning_rate_decay: Literal["constant", "cosine"] = option(
+        "cosine", "Schedule of both step sizes over the run."
     )
-    precision: str = option(
+    precision: Literal["float32", "mixed_bfloat16"] = option(
         "float32",
         "What image networks compute in while training; weights and all else stay float32.",
-        choices=("float32", "mixed_bfloat16"),
     )
     batch_size: int = option(64, "Batch over all devices.", lower=1)
     epochs: int = option(100, "Passes over the training data.", lower=1)
@@ -162,37 +156,42 @@ class Config:
         500, "Steps between checkpoints; an epoch's end makes one too.", lower=1
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check_range(field, getattr(self, field.name))
         _check_combinations(self)
 
     @property
-    def has_unpaired(self):
+    def has_unpaired(self) -> bool:
         """Whether batches bring unpaired x and y beside their pairs."""
         others = self.unpaired_dir or (self.labelled_percent < 100 and self.use_unpaired)
         return bool(others) and self.latent != "none"
 
     @property
-    def z_h_dim(self):
+    def z_h_dim(self) -> int:
         """Size of z_h: γ_z · z_dim; the whole code when the latent space is unified."""
         return self.z_dim if self.latent == "unified" else round(self.gamma_z * self.z_dim)
 
     @property
-    def z_c_dim(self):
+    def z_c_dim(self) -> int:
         """Size of z_c: the rest of the code; 0 when the latent space is unified."""
         return self.z_dim - self.z_h_dim
 
-    def replace(self, **changes):
+    @property
+    def z_c_y_dim(self) -> int:
+        """Size of y's z_c: x's, or 0 where x alone has a context."""
+        return self.z_c_dim if self.latent == "full" else 0
+
+    def replace(self, **changes: Any) -> Self:
         """A copy with some options changed."""
         return dataclasses.replace(self, **changes)
 
-    def save(self, run_dir):
+    def save(self, run_dir: files.StrPath) -> None:
         """Writes `config.json` into `run_dir` atomically."""
         files.write_json(os.path.join(run_dir, CONFIG_FILE), dataclasses.asdict(self))
 
 
-def load(run_dir):
+def load(run_dir: files.StrPath) -> Config:
     """The `Config` of a run. Raises `UserError` when there is none or it is not readable."""
     path = os.path.join(run_dir, CONFIG_FILE)
     try:
@@ -206,25 +205,25 @@ def load(run_dir):
         raise UserError(f"--run_dir: {path} is not a run's configuration ({error})") from None
 
 
-def define_flags(flag_values=flags.FLAGS):
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag per option."""
     define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
-    to = {"flag_values": flag_values}
     for field in dataclasses.fields(Config):
-        choices = field.metadata["choices"]
+        default: Any = field.default
+        help_text, choices = field.metadata["help"], get_args(field.type)
         if choices:
-            flags.DEFINE_enum(field.name, field.default, choices, field.metadata["help"], **to)
+            flags.DEFINE_enum(field.name, default, choices, help_text, flag_values=flag_values)
         else:
-            kind = define.get(field.type, flags.DEFINE_string)
-            kind(field.name, field.default, field.metadata["help"], **to)
+            define_one = define.get(field.type, flags.DEFINE_string)
+            define_one(field.name, default, help_text, flag_values=flag_values)
 
 
-def from_flags(flag_values=flags.FLAGS):
+def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
     """The `Config` that the command line asks for. Raises `UserError`."""
     return Config(**{f.name: getattr(flag_values, f.name) for f in dataclasses.fields(Config)})
 
 
-def from_flagfile(path):
+def from_flagfile(path: str) -> Config:
     """The `Config` that `--flagfile=path` alone asks for. Raises `UserError`."""
     flag_values = flags.FlagValues()
     flags.DEFINE_string("flagfile", "", "absl's own.", flag_values=flag_values)
@@ -236,16 +235,17 @@ def from_flagfile(path):
     return from_flags(flag_values)
 
 
-def _check_range(field, value):
-    choices, lower, upper = (field.metadata[k] for k in ("choices", "lower", "upper"))
+def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
+    choices = get_args(field.type)
     if choices and value not in choices:
         raise UserError(f"--{field.name}={value}: use one of {', '.join(choices)}")
+    lower, upper = field.metadata["lower"], field.metadata["upper"]
     if (lower is not None and not value >= lower) or (upper is not None and not value <= upper):
         bounds = f"at least {lower}" if upper is None else f"from {lower} to {upper}"
         raise UserError(f"--{field.name}={value}: must be {bounds}")
 
 
-def _check_combinations(c):
+def _check_combinations(c: Config) -> None:
     if c.reconstruction_size & (c.reconstruction_size - 1):
         raise UserError(f"--reconstruction_size={c.reconstruction_size}: must be a power of two")
     if c.latent in ("full", "rgb_context") and not 0 < c.z_h_dim < c.z_dim:

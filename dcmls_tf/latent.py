@@ -6,23 +6,50 @@ latter relative to the standard deviation that a fresh network starts with and b
 above, as one code sampled from far away can throw the networks behind it off for good.
 """
 
+import dataclasses
 import math
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+from jaxtyping import Float, Int
 
 tfd = tfp.distributions
+Distribution = tfp.distributions.Distribution
+Seed = Int[tf.Tensor, "2"]  # stateless: the same seed gives the same numbers
 
 MAX_LOG_VAR = 2.0  # a standard deviation of e = 2.7, where the prior's is 1
 
 
-def gaussian(loc, log_var):
-    """Diagonal Gaussian; `loc`, `log_var` `[B, D]`; batch shape `[B]`, event shape `[D]`."""
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """One modality's code: the posteriors q(z_h | ·) and q(z_c | ·) and a sample of each.
+
+    `z_h` `[B, z_h]`, `z_c` `[B, z_c]`; the distributions have batch shape `[B]` and event shapes
+    `[z_h]`, `[z_c]`.
+    """
+
+    q_h: Distribution
+    q_c: Distribution
+    z_h: Float[tf.Tensor, "B z_h"]
+    z_c: Float[tf.Tensor, "B z_c"]
+
+    def first(self, count: int | Int[tf.Tensor, ""]) -> "Code":
+        """The code of the first `count` examples."""
+        return Code(self.q_h[:count], self.q_c[:count], self.z_h[:count], self.z_c[:count])
+
+
+def gaussian(loc: Float[tf.Tensor, "B D"], log_var: Float[tf.Tensor, "B D"]) -> Distribution:
+    """Diagonal Gaussian of batch shape `[B]` and event shape `[D]`."""
     return tfd.Independent(tfd.Normal(loc, tf.exp(0.5 * log_var)), 1)
 
 
-def posterior(params, initial_std=1.0):
-    """`[B, 2D]`, location then log-variance → a Gaussian of event shape `[D]`.
+def point(loc: Float[tf.Tensor, "B D"]) -> Distribution:
+    """The distribution that is always `loc`; batch shape `[B]`, event shape `[D]`."""
+    return tfd.Independent(tfd.Deterministic(loc), 1)
+
+
+def posterior(params: Float[tf.Tensor, "B 2*D"], initial_std: float = 1.0) -> Distribution:
+    """A Gaussian of event shape `[D]` from locations, then log-variances.
 
     A log-variance of 0 stands for the standard deviation `initial_std`; the Gaussian's own is
     at most `MAX_LOG_VAR`.
@@ -30,8 +57,10 @@ def posterior(params, initial_std=1.0):
     return gaussian(*_split(params, initial_std))
 
 
-def posteriors(params, z_h_dim, initial_std=1.0):
-    """`[B, 2·(z_h + z_c)]` → q(z_h | ·) and q(z_c | ·), of event shapes `[z_h]` and `[z_c]`.
+def posteriors(
+    params: Float[tf.Tensor, "B params"], z_h_dim: int, initial_std: float = 1.0
+) -> tuple[Distribution, Distribution]:
+    """q(z_h | ·) and q(z_c | ·), of event shapes `[z_h]` and `[z_c]`, from `[B, 2·(z_h + z_c)]`.
 
     Log-variances as in `posterior`.
     """
@@ -46,24 +75,26 @@ def _split(params, initial_std):
     return loc, tf.minimum(log_var + 2 * math.log(initial_std), MAX_LOG_VAR)
 
 
-def prior(dim):
+def prior(dim: int) -> Distribution:
     """The standard normal N(0, I); batch shape `[]`, event shape `[dim]`."""
     return tfd.Independent(tfd.Normal(tf.zeros([dim]), tf.ones([dim])), 1)
 
 
-def kl_to_prior(q):
-    """KL(q ‖ N(0, I)) in nats, `[B]`; 0 for a code of size 0."""
+def kl_to_prior(q: Distribution) -> Float[tf.Tensor, "B"]:
+    """KL(q ‖ N(0, I)) in nats, per example; 0 for a code of size 0."""
     return tfd.kl_divergence(q, prior(q.event_shape[0]))
 
 
-def sample(q, seed):
-    """A reparametrised sample of `q`, `[B, D]`, or its mean when `seed` is `None`.
-
-    `seed` is a stateless seed, int32 `[2]`: the same seed gives the same sample.
-    """
+def sample(q: Distribution, seed: Seed | None) -> Float[tf.Tensor, "B D"]:
+    """A reparametrised sample of `q`, or its mean when `seed` is `None`."""
     return q.mean() if seed is None else q.sample(seed=seed)
 
 
-def join(z_h, z_c):
-    """z_h ⊕ z_c, `[B, z_h + z_c]`."""
+def join(z_h: Float[tf.Tensor, "B z_h"], z_c: Float[tf.Tensor, "B z_c"]) -> Float[tf.Tensor, "B z"]:
+    """z_h ⊕ z_c."""
     return tf.concat([z_h, z_c], axis=-1)
+
+
+def fold(seed: Seed | None, number: int) -> Seed | None:
+    """The seed of one of several uses of it, told apart by `number`; `None` of `None`."""
+    return None if seed is None else tf.random.experimental.stateless_fold_in(seed, number)

@@ -15,41 +15,56 @@ Where the paper does not define the code, this is the reading:
 """
 
 import tensorflow as tf
+from jaxtyping import Float
 
 from dcmls_tf import latent
+from dcmls_tf.latent import Distribution
+
+PerExample = Float[tf.Tensor, "B"]
+Logits = Float[tf.Tensor, "B 1"]
 
 
-def mean_squared_error(a, b):
-    """Mean over all but the first axis of (a − b)², `[B]`; the norm of Eqs. 1, 3 and 8."""
+def mean_squared_error(a: Float[tf.Tensor, "B *n"], b: Float[tf.Tensor, "B *n"]) -> PerExample:
+    """Mean over all but the first axis of (a − b)²; the norm of Eqs. 1, 3 and 8."""
     return _per_example(tf.math.squared_difference(a, b))
 
 
-def d_vae(target, reconstruction, q_h, q_c, weight_kl=1.0):
-    """Eq. 3 for one modality: reconstruction + KL(q(z_h)) + KL(q(z_c)), `[B]`.
+def d_vae(
+    target: Float[tf.Tensor, "B *n"],
+    reconstruction: Float[tf.Tensor, "B *n"],
+    q_h: Distribution,
+    q_c: Distribution,
+    weight_kl: float = 1.0,
+) -> PerExample:
+    """Eq. 3 for one modality: reconstruction + KL(q(z_h)) + KL(q(z_c)).
 
-    `target`, `reconstruction`: `[B, ...]` of one shape. Self-reconstruction needs no label.
+    Self-reconstruction needs no label.
     """
     kl = latent.kl_to_prior(q_h) + latent.kl_to_prior(q_c)
     return mean_squared_error(target, reconstruction) + weight_kl * kl
 
 
-def disc_h(logits_x, logits_y):
-    """Eq. 4: D_h tells q(z_h | x), label 0, from q(z_h | y), label 1. Logits `[B, 1]` → `[B]`."""
+def disc_h(logits_x: Logits, logits_y: Logits) -> PerExample:
+    """Eq. 4: D_h tells q(z_h | x), label 0, from q(z_h | y), label 1."""
     return 0.5 * _bce(logits_x, 0.0) + 0.5 * _bce(logits_y, 1.0)
 
 
-def align(logits_x, logits_y):
-    """Eq. 5: Eq. 4 with its labels swapped, which pulls both posteriors together. `[B]`."""
+def align(logits_x: Logits, logits_y: Logits) -> PerExample:
+    """Eq. 5: Eq. 4 with its labels swapped, which pulls both posteriors together."""
     return disc_h(logits_x=logits_y, logits_y=logits_x)
 
 
-def disc_c(logits_translated, logits_y):
-    """Eq. 6: D_c tells T(z_c^x), label 0, from z_c^y, label 1. Logits `[B, 1]` → `[B]`."""
+def disc_c(logits_translated: Logits, logits_y: Logits) -> PerExample:
+    """Eq. 6: D_c tells T(z_c^x), label 0, from z_c^y, label 1."""
     return 0.5 * _bce(logits_translated, 0.0) + 0.5 * _bce(logits_y, 1.0)
 
 
-def translate(z_c_y_hat, z_c_y, logits_translated=None):
-    """Eq. 7: L1 between T(z_c^x) and z_c^y, plus ½ BCE(D_c(T(z_c^x)), 1). `[B]`.
+def translate(
+    z_c_y_hat: Float[tf.Tensor, "B z_c"],
+    z_c_y: Float[tf.Tensor, "B z_c"],
+    logits_translated: Logits | None = None,
+) -> PerExample:
+    """Eq. 7: L1 between T(z_c^x) and z_c^y, plus ½ BCE(D_c(T(z_c^x)), 1).
 
     Without a discriminator (`logits_translated=None`) only the L1 is left.
     """
@@ -59,14 +74,20 @@ def translate(z_c_y_hat, z_c_y, logits_translated=None):
     return distance + 0.5 * _bce(logits_translated, 1.0)
 
 
-def pose(y, y_pred, q_h_x, q_c_y_hat, weight_kl=1.0):
-    """Eq. 8: cross-modal pose error + KL(q(z_h | x)) + KL(T(z_c^x)), `[B]`; y `[B, 21, 3]`."""
+def pose(
+    y: Float[tf.Tensor, "B 21 3"],
+    y_pred: Float[tf.Tensor, "B 21 3"],
+    q_h_x: Distribution,
+    q_c_y_hat: Distribution,
+    weight_kl: float = 1.0,
+) -> PerExample:
+    """Eq. 8: cross-modal pose error + KL(q(z_h | x)) + KL(T(z_c^x))."""
     kl = latent.kl_to_prior(q_h_x) + latent.kl_to_prior(q_c_y_hat)
     return mean_squared_error(y, y_pred) + weight_kl * kl
 
 
-def global_mean(per_example):
-    """`[B]` of one replica → a scalar whose sum over replicas is the mean of the whole batch.
+def global_mean(per_example: PerExample) -> Float[tf.Tensor, ""]:
+    """One replica's share of a batch's mean: the sum over replicas is the mean.
 
     Holds when every replica has the same batch size (`drop_remainder=True`).
     """
@@ -74,7 +95,7 @@ def global_mean(per_example):
 
 
 def _bce(logits, label):
-    """Binary cross-entropy from logits `[B, 1]`, `[B]`; finite for any finite logit."""
+    """Binary cross-entropy from logits `[B, 1]`; finite for any finite logit."""
     labels = tf.fill(tf.shape(logits), tf.cast(label, logits.dtype))
     return _per_example(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
 

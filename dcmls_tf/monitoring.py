@@ -64,8 +64,8 @@ class Monitor:
         batch = {key: value[:PAGE_EXAMPLES] for key, value in batch.items()}
         y_pred = predict_pose(model, batch)
         x_rec = None
-        if model.config.latent != "none":
-            code = objective.Forward(model, batch, training=False).x
+        if model.has_codes:
+            code = objective.encode(model, batch, reads="x").x
             x_rec = model.decode_x(code.z_h, code.z_c)
         page = visualization.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
         self._image("examples/input_reconstruction_prediction", page, step)

@@ -7,10 +7,13 @@ Those of images may compute in bfloat16; joint stacks, whose outputs are the pos
 
 import keras
 import tensorflow as tf
+from jaxtyping import Float
 
 from dcmls_tf import addons, hand
+from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
-from dcmls_tf.initializers import LooksLinear
+from dcmls_tf.latent import Seed
+from dcmls_tf.layers import NORM_MOMENTUM, FusedBatchNorm, PatchConv2D, Stack
 
 RESNET18_STAGES = (64, 128, 256, 512)
 BLOCKS_PER_STAGE = 2
@@ -18,123 +21,28 @@ MOBILENETS = {
     "mobilenet_v3_small": keras.applications.MobileNetV3Small,
     "mobilenet_v3_large": keras.applications.MobileNetV3Large,
 }
-NORM_MOMENTUM = 0.9
-
-
-class BatchNormalization(keras.layers.Layer):
-    """Batch normalisation over `[B, H, W, C]` by TensorFlow's fused kernel.
-
-    Keras 3's own layer composes it from small operations, which trains slower. Statistics
-    are of one replica's batch; the moving ones are the mean over replicas.
-    """
-
-    def __init__(self, momentum=NORM_MOMENTUM, epsilon=1e-5, gamma_initializer="ones", **kwargs):
-        super().__init__(**kwargs)
-        self.gamma_initializer = gamma_initializer
-        self.momentum = momentum
-        self.epsilon = epsilon
-
-    def build(self, input_shape):
-        shape = (input_shape[-1],)
-        moving = {"trainable": False, **addons.MEAN_OVER_REPLICAS}
-        self.gamma = self._weight(shape, self.gamma_initializer, "gamma")
-        self.beta = self._weight(shape, "zeros", "beta")
-        self.moving_mean = self._weight(shape, "zeros", "moving_mean", **moving)
-        self.moving_variance = self._weight(shape, "ones", "moving_variance", **moving)
-
-    def _weight(self, shape, initializer, name, **options):
-        return self.add_weight(
-            shape=shape, initializer=initializer, name=name, **options, **addons.KEEP_FLOAT32
-        )
-
-    def call(self, inputs, training=False):
-        """`[B, H, W, C]` → the same shape."""
-        moving = {"mean": self.moving_mean, "variance": self.moving_variance}
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
-            tf.convert_to_tensor(self.gamma),
-            tf.convert_to_tensor(self.beta),
-            epsilon=self.epsilon,
-            is_training=bool(training),
-            **({} if training else {k: tf.convert_to_tensor(v) for k, v in moving.items()}),
-        )
-        if training:
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
-        return outputs
-
-    def _move(self, average, value):
-        average.assign(self.momentum * average + (1 - self.momentum) * value)
-
-
-class Conv2D(keras.layers.Conv2D):
-    """A convolution with `same` padding, no bias, quicker to train where few pixels come out.
-
-    On maps of up to 2×2 TensorFlow's CPU kernels leave most of a vector unused; one matrix product
-    over patches is the same sum. Inference, and so every export, has the plain operation.
-    """
-
-    def call(self, inputs, training=False):
-        """`[B, H, W, C]` → `[B, ⌈H / stride⌉, ⌈W / stride⌉, filters]`."""
-        if not training or max(self.compute_output_shape(inputs.shape)[1:3]) > 2:
-            return super().call(inputs)
-        (size, _), (stride, _) = self.kernel_size, self.strides
-        steps = [1, stride, stride, 1]
-        patches = tf.image.extract_patches(inputs, [1, size, size, 1], steps, [1, 1, 1, 1], "SAME")
-        kernel = tf.reshape(tf.convert_to_tensor(self.kernel), [patches.shape[-1], self.filters])
-        return tf.tensordot(patches, kernel, 1)
-
-
-class Stack(keras.layers.Layer):
-    """`depth` stacks of fully-connected + ReLU with dropout between, then a linear layer.
-
-    `[B, ...]` → `[B, *output_shape]`; inputs are flattened. It starts as a linear map.
-    """
-
-    def __init__(self, depth, width, output_shape, dropout=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.target_shape = tuple(output_shape)
-        self.dropout = dropout
-        self.hidden = [
-            keras.layers.Dense(
-                width, activation="relu", kernel_initializer=LooksLinear(mirrored_in=i > 0)
-            )
-            for i in range(depth)
-        ]
-        size = 1
-        for side in self.target_shape:
-            size *= side
-        self.head = keras.layers.Dense(size, kernel_initializer=LooksLinear(mirrored_out=False))
-
-    def call(self, inputs, training=False, seed=None):
-        """`seed`: stateless int32 `[2]` for dropout, used when training."""
-        h = tf.reshape(inputs, [tf.shape(inputs)[0], inputs.shape[1:].num_elements()])
-        for i, layer in enumerate(self.hidden):
-            h = layer(h)
-            if training and self.dropout and seed is not None and i + 1 < len(self.hidden):
-                layer_seed = tf.random.experimental.stateless_fold_in(seed, i)
-                h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed=layer_seed)
-        return tf.reshape(self.head(h), [tf.shape(h)[0], *self.target_shape])
 
 
 class ResidualBlock(keras.layers.Layer):
     """ResNet's basic block (He et al. 2016): two 3×3 convolutions and a shortcut."""
 
-    def __init__(self, filters, stride, **kwargs):
+    def __init__(self, filters: int, stride: int, **kwargs):
         super().__init__(**kwargs)
         self.conv_1 = _conv(filters, 3, stride)
-        self.norm_1 = BatchNormalization()
+        self.norm_1 = FusedBatchNorm()
         self.conv_2 = _conv(filters, 3, 1)
         # A block starts as its shortcut (Goyal et al. 2017), so that deep features start small.
-        self.norm_2 = BatchNormalization(gamma_initializer="zeros")
+        self.norm_2 = FusedBatchNorm(gamma_initializer="zeros")
         # In ResNet-18 the channels change where the stride is 2 and nowhere else.
         self.projected = stride != 1
         if self.projected:
             self.conv_shortcut = _conv(filters, 1, stride)
-            self.norm_shortcut = BatchNormalization()
+            self.norm_shortcut = FusedBatchNorm()
 
-    def call(self, inputs, training=False):
-        """`[B, H, W, C]` → `[B, H / stride, W / stride, filters]`."""
+    def call(
+        self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False
+    ) -> Float[tf.Tensor, "B h w filters"]:
+        """Adds the convolved map to its shortcut; h = ⌈H / stride⌉, w = ⌈W / stride⌉."""
         h = self.conv_1(inputs, training=training)
         h = self.conv_2(tf.nn.relu(self.norm_1(h, training=training)), training=training)
         h = self.norm_2(h, training=training)
@@ -146,15 +54,15 @@ class ResidualBlock(keras.layers.Layer):
 
 
 class ResNet18(keras.layers.Layer):
-    """ResNet-18 from random initialisation with a linear head: `[B, H, W, 3]` → `[B, outputs]`.
+    """ResNet-18 from random initialisation with a linear head.
 
     The side of the hand, when it is an input, joins the pooled features.
     """
 
-    def __init__(self, outputs, **kwargs):
+    def __init__(self, outputs: int, **kwargs):
         super().__init__(**kwargs)
         self.stem = _conv(64, 7, 2)
-        self.stem_norm = BatchNormalization()
+        self.stem_norm = FusedBatchNorm()
         self.pool = keras.layers.MaxPooling2D(3, 2, padding="same")
         self.blocks = [
             ResidualBlock(filters, 2 if stage and not block else 1)
@@ -163,8 +71,14 @@ class ResNet18(keras.layers.Layer):
         ]
         self.head = keras.layers.Dense(outputs, dtype="float32")
 
-    def call(self, inputs, side=None, training=False, seed=None):
-        """`inputs` in [-0.5, 0.5]; `side` `[B, 1]` or `None`; no dropout, so no use of `seed`."""
+    def call(
+        self,
+        inputs: Float[tf.Tensor, "B S S 3"],
+        side: Float[tf.Tensor, "B 1"] | None = None,
+        training: bool = False,
+        seed: Seed | None = None,
+    ) -> Float[tf.Tensor, "B outputs"]:
+        """Reads `inputs` in [-0.5, 0.5]; it has no dropout, so no use of `seed`."""
         h = self.pool(tf.nn.relu(self.stem_norm(self.stem(inputs), training=training)))
         for block in self.blocks:
             h = block(h, training=training)
@@ -174,17 +88,23 @@ class ResNet18(keras.layers.Layer):
 class MobileNetV3(keras.layers.Layer):
     """MobileNetV3 (Howard et al. 2019), small or large, with a linear head, for devices.
 
-    `[B, size, size, 3]` → `[B, outputs]`. `weights`: `random` or `imagenet`, which Keras
-    downloads; raises `UserError` when it cannot.
+    kind: a key of `MOBILENETS`; size: side of the images in px; weights: `random` or `imagenet`,
+    which Keras downloads. Raises `UserError` when it cannot.
     """
 
-    def __init__(self, kind, outputs, size, weights="random", **kwargs):
+    def __init__(self, kind: str, outputs: int, size: int, weights: str = "random", **kwargs):
         super().__init__(**kwargs)
         self.backbone = _mobilenet(kind, size, weights)
         self.head = keras.layers.Dense(outputs, dtype="float32")
 
-    def call(self, inputs, side=None, training=False, seed=None):
-        """`inputs` in [-0.5, 0.5]; `side` `[B, 1]` or `None`; no dropout, so no use of `seed`."""
+    def call(
+        self,
+        inputs: Float[tf.Tensor, "B S S 3"],
+        side: Float[tf.Tensor, "B 1"] | None = None,
+        training: bool = False,
+        seed: Seed | None = None,
+    ) -> Float[tf.Tensor, "B outputs"]:
+        """Reads `inputs` in [-0.5, 0.5]; it has no dropout, so no use of `seed`."""
         features = self.backbone(2 * inputs, training=training)  # ImageNet's were in [-1, 1].
         return self.head(_with_side(features, side))
 
@@ -211,7 +131,7 @@ def _mobilenet(kind, size, weights):
     return backbone
 
 
-def image_encoder(config, outputs, name):
+def image_encoder(config: Config, outputs: int, name: str) -> keras.layers.Layer:
     """The network that `--encoder` names: images `[B, S, S, 3]` → `[B, outputs]`, float32."""
     with addons.precision(config.precision):
         if config.encoder == "resnet18":
@@ -221,43 +141,51 @@ def image_encoder(config, outputs, name):
         )
 
 
-def image_decoder(config, name):
+def image_decoder(config: Config, name: str) -> keras.layers.Layer:
     """G for images: `[B, z]` → `[B, R, R, 3]`, float32."""
     with addons.precision(config.precision):
         return ImageDecoder(config.reconstruction_size, name=name)
 
 
 class JointEncoder(keras.layers.Layer):
-    """Five stacks over joints: `[B, 21, 2 or 3]` → `[B, outputs]`."""
+    """Five stacks over joints."""
 
-    def __init__(self, outputs, width, dropout, **kwargs):
+    def __init__(self, outputs: int, width: int, dropout: float, **kwargs):
         super().__init__(**kwargs)
         self.stack = Stack(5, width, [outputs], dropout)
 
-    def call(self, inputs, side=None, training=False, seed=None):
-        """`side` `[B, 1]` or `None`."""
+    def call(
+        self,
+        inputs: Float[tf.Tensor, "B 21 axes"],
+        side: Float[tf.Tensor, "B 1"] | None = None,
+        training: bool = False,
+        seed: Seed | None = None,
+    ) -> Float[tf.Tensor, "B outputs"]:
+        """Reads joints, and the side of the hand where it is an input."""
         flat = tf.reshape(inputs, [tf.shape(inputs)[0], inputs.shape[1:].num_elements()])
         return self.stack(_with_side(flat, side), training=training, seed=seed)
 
 
 class ImageDecoder(keras.layers.Layer):
-    """Transposed convolutions + BatchNorm + ReLU: `[B, z]` → `[B, size, size, 3]` in ±0.5."""
+    """Transposed convolutions + BatchNorm + ReLU."""
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size: int, **kwargs):
         super().__init__(**kwargs)
         doublings = (size // 4).bit_length() - 1
         filters = [max(16, 256 >> i) for i in range(doublings)]
         self.seed_map = keras.layers.Dense(4 * 4 * filters[0])
-        self.seed_norm = BatchNormalization()
+        self.seed_norm = FusedBatchNorm()
         self.ups = [
             keras.layers.Conv2DTranspose(f, 4, 2, padding="same", use_bias=False)
             for f in filters[1:]
         ]
-        self.norms = [BatchNormalization() for _ in self.ups]
+        self.norms = [FusedBatchNorm() for _ in self.ups]
         self.image = keras.layers.Conv2DTranspose(3, 4, 2, padding="same", dtype="float32")
 
-    def call(self, z, training=False, seed=None):
-        """No dropout, so no use of `seed`."""
+    def call(
+        self, z: Float[tf.Tensor, "B z"], training: bool = False, seed: Seed | None = None
+    ) -> Float[tf.Tensor, "B size size 3"]:
+        """Draws images in ±0.5; it has no dropout, so no use of `seed`."""
         h = tf.reshape(self.seed_map(z), [tf.shape(z)[0], 4, 4, self.seed_map.units // 16])
         h = tf.nn.relu(self.seed_norm(h, training=training))
         for up, norm in zip(self.ups, self.norms, strict=True):
@@ -265,23 +193,23 @@ class ImageDecoder(keras.layers.Layer):
         return 0.5 * tf.tanh(self.image(h))
 
 
-def joint_decoder(axes, width, dropout, name):
+def joint_decoder(axes: int, width: int, dropout: float, name: str) -> Stack:
     """G for joints, five stacks: `[B, z]` → `[B, 21, axes]`."""
     return Stack(5, width, [hand.NUM_JOINTS, axes], dropout, name=name)
 
 
-def discriminator(width, name):
+def discriminator(width: int, name: str) -> Stack:
     """D_h or D_c, four stacks: a code `[B, D]` → one logit `[B, 1]`."""
     return Stack(4, width, [1], name=name)
 
 
-def translator(z_c_dim, width, name):
+def translator(z_c_dim: int, width: int, name: str) -> Stack:
     """T, five stacks: z_c^x `[B, z_c]` → location and log-variance of z_c^y, `[B, 2·z_c]`."""
     return Stack(5, width, [2 * z_c_dim], name=name)
 
 
 def _conv(filters, size, stride):
-    return Conv2D(
+    return PatchConv2D(
         filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
     )
 

@@ -1,186 +1,207 @@
-"""Which tensors feed which equation, and which networks each equation moves."""
+"""The table of equations: what each reads, which networks it moves, and its loss.
+
+A step encodes the modalities that its equations read (`encode`), evaluates their losses on that
+one pass (`evaluate`), and applies each loss's gradient to the networks that the equation moves
+(Algorithm 1; `training`).
+"""
 
 import dataclasses
-import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import tensorflow as tf
+from jaxtyping import Float
 
 from dcmls_tf import latent, losses
+from dcmls_tf.config import Config
+from dcmls_tf.latent import Code, Seed
+from dcmls_tf.losses import PerExample
 from dcmls_tf.model import side_input
-
-# The networks that each equation updates (Algorithm 1).
-MOVES = {
-    "d_vae_x": ("encoder_x", "decoder_x"),
-    "d_vae_y": ("encoder_y", "decoder_y"),
-    "disc_h": ("disc_h",),
-    "align": ("encoder_x", "encoder_y"),
-    "disc_c": ("disc_c",),
-    "translate": ("translator",),
-    "pose": ("encoder_x", "translator", "decoder_y"),
-}
+from dcmls_tf.variants import Model
 
 # What a step's seed is folded with, so that each use of it has numbers of its own.
 ENCODING_X, ENCODING_Y, RECONSTRUCTION, TRANSLATION, PREDICTION, SAMPLING = range(6)
 
 
 @dataclasses.dataclass(frozen=True)
-class Code:
-    """The posteriors of one modality and a sample of each."""
+class Encoded:
+    """One pass: a batch, and the codes of the modalities that the equations read.
 
-    q_h: object
-    q_c: object
-    z_h: tf.Tensor
-    z_c: tf.Tensor
-
-    def first(self, count):
-        """The code of the first `count` examples."""
-        return Code(self.q_h[:count], self.q_c[:count], self.z_h[:count], self.z_c[:count])
-
-
-@dataclasses.dataclass(frozen=True)
-class Forward:
-    """One pass of a batch through a model; encodes a modality when an equation first asks for it.
-
-    `batch` has `x`, `y`, for images `x_target`, and under `unpaired` maybe x and y that are not
-    pairs. `seed` is stateless, or `None` for the means.
+    `batch` has the pairs; `whole` the same with unpaired x and y, if there are any, after them.
+    `codes`: modality (`x`, `y`) → `Code` of `whole`. `seed` is stateless, or `None` for the means.
     """
 
-    model: object
-    batch: dict
-    seed: object = None
-    training: bool = True
+    model: Any  # a DCMLS; direct regression where the table is its own
+    batch: Mapping[str, Any]
+    whole: Mapping[str, Any]
+    codes: Mapping[str, Code]
+    seed: Seed | None
+    training: bool
 
-    @functools.cached_property
-    def x(self):
-        """`Code` of x, unpaired examples after the pairs."""
-        side = side_input(self.model.config, self.whole)
-        seed = self.fold(ENCODING_X)
-        return self._sampled(self.model.encode_x(self.whole["x"], side, self.training, seed), 0)
+    @property
+    def x(self) -> Code:
+        """The code of x, unpaired examples after the pairs."""
+        return self.codes["x"]
 
-    @functools.cached_property
-    def y(self):
-        """`Code` of y, unpaired examples after the pairs."""
-        seed = self.fold(ENCODING_Y)
-        return self._sampled(self.model.encode_y(self.whole["y"], self.training, seed), 2)
+    @property
+    def y(self) -> Code:
+        """The code of y, unpaired examples after the pairs."""
+        return self.codes["y"]
 
-    @functools.cached_property
-    def whole(self):
-        """The batch with its unpaired x and y, if there are any, appended to its pairs."""
-        unpaired = self.batch.get("unpaired", {})
-        whole = {k: tf.concat([self.batch[k], v], axis=0) for k, v in unpaired.items()}
-        return {**self.batch, **whole}
-
-    def encode(self):
-        """Both modalities' codes, x's and y's, now and not later."""
-        return self.x, self.y
-
-    def of_pairs(self, code):
+    def of_pairs(self, code: Code) -> Code:
         """The part of a code that has both sides of its pair."""
         return code.first(tf.shape(self.batch["y"])[0]) if "unpaired" in self.batch else code
 
-    def fold(self, data):
-        """The seed of one use of it; `None` when there is none."""
-        return _fold(self.seed, data)
 
-    def _sampled(self, posteriors, offset):
-        seeds = [self.fold(SAMPLING + offset + i) for i in range(2)]
-        return Code(*posteriors, *map(latent.sample, posteriors, seeds))
+@dataclasses.dataclass(frozen=True)
+class Equation:
+    """One equation: the modalities that it encodes, the networks that it updates and needs.
 
-
-def term_names(model):
-    """The equations of this variant, in the paper's order; direct regression has Eq. 8's error."""
-    if model.config.latent == "none":
-        return ("pose",)
-    needed = {
-        "disc_h": model.disc_h,
-        "align": model.disc_h,
-        "disc_c": model.disc_c,
-        "translate": model.translator,
-    }
-    return tuple(name for name in MOVES if needed.get(name, model) is not None)
-
-
-def terms(forward, names):
-    """Equations' losses, unweighted, per example: name → `[B]`.
-
-    Gradients of a term are meant for `MOVES[name]` only. Unpaired x and y count in every term
-    but those that compare the two sides of a pair (Eqs. 7 and 8).
+    `name` is its key in logs and of its option `weight_<name>`; `substep` is where Algorithm 1
+    has it. `loss` is unweighted, per example.
     """
-    return {name: EQUATIONS[name](forward) for name in names}
+
+    name: str
+    reads: tuple[str, ...]
+    moves: tuple[str, ...]
+    needs: tuple[str, ...]
+    substep: int
+    loss: Callable[[Encoded], PerExample]
+
+    def weight(self, config: Config) -> float:
+        """Its weight in the sum."""
+        return getattr(config, f"weight_{self.name}")
 
 
-def regression_terms(model, batch, seed):
-    """The one term of `variants.DirectRegression`: the mean squared error of the pose, `[B]`."""
-    side = side_input(model.config, batch)
-    y_pred = model(batch["x"], side, training=True, seed=_fold(seed, ENCODING_X))
-    return {"pose": losses.mean_squared_error(batch["y"], y_pred)}
+def _eq3x(e: Encoded) -> PerExample:
+    seed = latent.fold(latent.fold(e.seed, RECONSTRUCTION), 0)
+    x_rec = e.model.decode_x(e.x.z_h, e.x.z_c, e.training, seed)
+    target = e.whole.get("x_target", e.whole["x"])
+    return losses.d_vae(target, x_rec, e.x.q_h, e.x.q_c, e.model.config.weight_kl)
 
 
-def _d_vae_x(f):
-    seed = _fold(f.fold(RECONSTRUCTION), 0)
-    x_rec = f.model.decode_x(f.x.z_h, f.x.z_c, f.training, seed)
-    target = f.whole.get("x_target", f.whole["x"])
-    return losses.d_vae(target, x_rec, f.x.q_h, f.x.q_c, f.model.config.weight_kl)
+def _eq3y(e: Encoded) -> PerExample:
+    seed = latent.fold(latent.fold(e.seed, RECONSTRUCTION), 1)
+    y_rec = e.model.decode_y(e.y.z_h, e.y.z_c, e.training, seed)
+    return losses.d_vae(e.whole["y"], y_rec, e.y.q_h, e.y.q_c, e.model.config.weight_kl)
 
 
-def _d_vae_y(f):
-    seed = _fold(f.fold(RECONSTRUCTION), 1)
-    y_rec = f.model.decode_y(f.y.z_h, f.y.z_c, f.training, seed)
-    return losses.d_vae(f.whole["y"], y_rec, f.y.q_h, f.y.q_c, f.model.config.weight_kl)
+def _eq4(e: Encoded) -> PerExample:
+    d_h = e.model.adversaries["disc_h"]
+    return losses.disc_h(d_h(tf.stop_gradient(e.x.z_h)), d_h(tf.stop_gradient(e.y.z_h)))
 
 
-def _disc_h(f):
-    return losses.disc_h(*(f.model.disc_h(tf.stop_gradient(code.z_h)) for code in (f.x, f.y)))
+def _eq5(e: Encoded) -> PerExample:
+    d_h = e.model.adversaries["disc_h"]
+    return losses.align(d_h(e.x.z_h), d_h(e.y.z_h))
 
 
-def _align(f):
-    return losses.align(f.model.disc_h(f.x.z_h), f.model.disc_h(f.y.z_h))
+def _eq6(e: Encoded) -> PerExample:
+    d_c = e.model.adversaries["disc_c"]
+    z_c_y_hat = _translated(e, e.x)
+    return losses.disc_c(d_c(tf.stop_gradient(z_c_y_hat)), d_c(tf.stop_gradient(e.y.z_c)))
 
 
-def _disc_c(f):
-    z_c_y_hat = _translated(f, f.x)
-    return losses.disc_c(*(f.model.disc_c(tf.stop_gradient(z)) for z in (z_c_y_hat, f.y.z_c)))
+def _eq7(e: Encoded) -> PerExample:
+    z_c_y_hat = _translated(e, e.of_pairs(e.x))
+    d_c = e.model.adversaries.get("disc_c")
+    logits = d_c(z_c_y_hat) if d_c else None
+    return losses.translate(z_c_y_hat, e.of_pairs(e.y).z_c, logits)
 
 
-def _translate(f):
-    z_c_y_hat = _translated(f, f.of_pairs(f.x))
-    logits = None if f.model.disc_c is None else f.model.disc_c(z_c_y_hat)
-    return losses.translate(z_c_y_hat, f.of_pairs(f.y).z_c, logits)
-
-
-def _translated(f, code):
+def _translated(e: Encoded, code: Code) -> Float[tf.Tensor, "B z_c"]:
     # Eqs. 6 and 7 do not move encoder_x, so T starts from a detached code.
-    q_c_y_hat = f.model.translate(tf.stop_gradient(code.z_c))
-    return latent.sample(q_c_y_hat, f.fold(TRANSLATION))
+    q_c_y_hat = e.model.bridge(tf.stop_gradient(code.z_c))
+    return latent.sample(q_c_y_hat, latent.fold(e.seed, TRANSLATION))
 
 
-def _pose(f):
-    code = f.of_pairs(f.x)
-    q_c_y_hat = f.model.translate(code.z_c)
-    z_c_y_hat = f.model.context_for_y(code.z_c, q_c_y_hat, f.fold(TRANSLATION))
-    y_pred = f.model.decode_y(code.z_h, z_c_y_hat, f.training, f.fold(PREDICTION))
-    q_c = code.q_c if q_c_y_hat is None else q_c_y_hat
-    return losses.pose(f.batch["y"], y_pred, code.q_h, q_c, f.model.config.weight_kl)
+def _eq8(e: Encoded) -> PerExample:
+    code = e.of_pairs(e.x)
+    q_c_y_hat = e.model.bridge(code.z_c)
+    z_c_y_hat = latent.sample(q_c_y_hat, latent.fold(e.seed, TRANSLATION))
+    y_pred = e.model.decode_y(code.z_h, z_c_y_hat, e.training, latent.fold(e.seed, PREDICTION))
+    q_c = e.model.bridge.regularised(code.q_c, q_c_y_hat)
+    return losses.pose(e.batch["y"], y_pred, code.q_h, q_c, e.model.config.weight_kl)
 
 
-EQUATIONS = {
-    "d_vae_x": _d_vae_x,
-    "d_vae_y": _d_vae_y,
-    "disc_h": _disc_h,
-    "align": _align,
-    "disc_c": _disc_c,
-    "translate": _translate,
-    "pose": _pose,
-}
+def _regression(e: Encoded) -> PerExample:
+    side = side_input(e.model.config, e.batch)
+    seed = latent.fold(e.seed, ENCODING_X)
+    y_pred = e.model(e.batch["x"], side, training=e.training, seed=seed)
+    return losses.mean_squared_error(e.batch["y"], y_pred)
 
 
-def weighted_sum(found, config):
-    """Σ weight · global mean over terms, name → `[B]`; a scalar, 0 without terms."""
-    weighted = [
-        getattr(config, f"weight_{name}") * losses.global_mean(term) for name, term in found.items()
-    ]
-    return sum(weighted, tf.constant(0.0))
+X, Y, BOTH = ("x",), ("y",), ("x", "y")
+# In the paper's order. An equation without the networks that it needs is not there.
+EQUATIONS = (
+    #        name         reads  moves                                     needs           substep
+    Equation("d_vae_x",   X,    ("encoder_x", "decoder_x"),               ("decoder_x",), 0, _eq3x),
+    Equation("d_vae_y",   Y,    ("encoder_y", "decoder_y"),               ("decoder_y",), 0, _eq3y),
+    Equation("disc_h",    BOTH, ("disc_h",),                             ("disc_h",),    1, _eq4),
+    Equation("align",     BOTH, ("encoder_x", "encoder_y"),               ("disc_h",),    2, _eq5),
+    Equation("disc_c",    BOTH, ("disc_c",),                             ("disc_c",),    3, _eq6),
+    Equation("translate", BOTH, ("translator",),                          ("translator",), 4, _eq7),
+    Equation("pose",      X,    ("encoder_x", "translator", "decoder_y"), ("decoder_y",), 5, _eq8),
+)  # fmt: skip
+# Direct regression has Eq. 8's error and no code.
+REGRESSION = (Equation("pose", (), ("encoder_x",), ("encoder_x",), 0, _regression),)
 
 
-def _fold(seed, data):
-    return None if seed is None else tf.random.experimental.stateless_fold_in(seed, data)
+def equations(model: Model) -> tuple[Equation, ...]:
+    """The equations of a variant, in the paper's order."""
+    networks = model.networks()
+    table = EQUATIONS if model.has_codes else REGRESSION
+    return tuple(e for e in table if all(name in networks for name in e.needs))
+
+
+def encode(
+    model: Model,
+    batch: Mapping[str, Any],
+    seed: Seed | None = None,
+    reads: Iterable[str] = ("x", "y"),
+    training: bool = False,
+) -> Encoded:
+    """Encodes the modalities of a batch that are read, each once, and samples their codes.
+
+    `batch` has `x`, `y`, for images `x_target`, and under `unpaired` maybe x and y that are not
+    pairs.
+    """
+    unpaired = batch.get("unpaired", {})
+    whole = {**batch, **{k: tf.concat([batch[k], v], axis=0) for k, v in unpaired.items()}}
+    encoders = {"x": _encode_x, "y": _encode_y}
+    codes = {m: encoders[m](model, whole, seed, training) for m in ("x", "y") if m in reads}
+    return Encoded(model, batch, whole, codes, seed, training)
+
+
+def _encode_x(model, whole, seed, training):
+    side = side_input(model.config, whole)
+    posteriors = model.encode_x(whole["x"], side, training, latent.fold(seed, ENCODING_X))
+    return _sampled(posteriors, seed, SAMPLING)
+
+
+def _encode_y(model, whole, seed, training):
+    posteriors = model.encode_y(whole["y"], training, latent.fold(seed, ENCODING_Y))
+    return _sampled(posteriors, seed, SAMPLING + 2)
+
+
+def _sampled(posteriors, seed, first):
+    q_h, q_c = posteriors
+    z_h, z_c = (latent.sample(q, latent.fold(seed, first + i)) for i, q in enumerate(posteriors))
+    return Code(q_h, q_c, z_h, z_c)
+
+
+def evaluate(table: Iterable[Equation], encoded: Encoded) -> dict[str, PerExample]:
+    """Losses by name, unweighted.
+
+    Gradients of a loss are meant for the networks that its equation moves only. Unpaired x and y
+    count in every loss but those that compare the two sides of a pair (Eqs. 7 and 8).
+    """
+    return {equation.name: equation.loss(encoded) for equation in table}
+
+
+def weighted_sum(
+    table: Iterable[Equation], terms: Mapping[str, PerExample], config: Config
+) -> Float[tf.Tensor, ""]:
+    """Σ weight · global mean over equations' losses; 0 without any."""
+    means = [e.weight(config) * losses.global_mean(terms[e.name]) for e in table]
+    return sum(means, tf.constant(0.0))

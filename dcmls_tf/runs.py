@@ -9,33 +9,34 @@ import dataclasses
 import os
 import sys
 import time
+from typing import Any
 
 import filelock
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from dcmls_tf import checkpoints, distribution, training
 from dcmls_tf import config as config_lib
-from dcmls_tf import distribution, training, variants
+from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
-from dcmls_tf.errors import UserError
+from dcmls_tf.data.statistics import STATISTICS_FILE, TrainingStatistics
+from dcmls_tf.errors import Diverged, UserError
 from dcmls_tf.evaluation import report as evaluation
-from dcmls_tf.model import predict_pose
 from dcmls_tf.monitoring import Monitor
 
 LOG_STEPS = 50
-CHECKPOINTS_KEPT = 2
 EVALUATION_BATCH = 128
 # Drawing takes longer than a short epoch does: pictures of an epoch come this far apart.
 PICTURES_SECONDS = 30
-# Options that may differ when a run goes on: where things are, not what they are.
-PLACES = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps")
+# Options that change nothing in what is learnt, so they may differ when a run goes on.
+FREE_ON_RESUME = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps")
 
 
 class Run:
     """Trains one `Config` to its end, from the beginning or from its newest checkpoint."""
 
-    def __init__(self, config, strategy):
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         _claim(config)
         self.config = config
         self.strategy = strategy
@@ -44,17 +45,12 @@ class Run:
         self.steps_per_epoch = pipeline.steps_per_epoch(self.builder, config)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.trainer = training.Trainer(config, strategy, self.total_steps)
-        self.predict = compiled(self.trainer.model)
-        self.newest = self._manager(self.trainer.checkpointed(), "checkpoints", CHECKPOINTS_KEPT)
-        self.best = self._manager(_networks(self.trainer.model), "best", 1)
+        self.predict = checkpoints.pose_function(self.trainer.model)
+        self.newest = checkpoints.resumable(self.trainer, config.run_dir)
+        self.best = checkpoints.best(self.trainer.model, config.run_dir)
         self._pictures_at = time.monotonic()
 
-    def _manager(self, checkpoint, folder, keep):
-        return tf.train.CheckpointManager(
-            checkpoint, os.path.join(self.config.run_dir, folder), max_to_keep=keep
-        )
-
-    def train(self):
+    def train(self) -> None:
         """Runs all epochs that are left. An interrupt saves a checkpoint first.
 
         Raises `UserError` when another process is training in the run's folder.
@@ -80,7 +76,7 @@ class Run:
             self._save()
             raise
 
-    def best_epe_mm(self):
+    def best_epe_mm(self) -> float:
         """Lowest validation EPE so far in mm; infinite without a validation split."""
         return float(self.trainer.best_epe_mm)
 
@@ -187,15 +183,15 @@ class Run:
     def _statistics(self):
         """The training split's mean pose and scale bone; computed once for a run."""
         run_dir = self.config.run_dir
-        if os.path.exists(os.path.join(run_dir, evaluation.STATISTICS_FILE)):
-            return evaluation.TrainingStatistics.load(run_dir)
+        if os.path.exists(os.path.join(run_dir, STATISTICS_FILE)):
+            return TrainingStatistics.load(run_dir)
         joints_only = self.config.replace(modality="2d", augment_view=0.0)
         split = pipeline.training_split(self.config)
         batches = pipeline.evaluation_batches(self.builder, joints_only, split, 4096)
         poses, scales = zip(
             *((b["y"].numpy(), b["scale_mm"].numpy()) for b in batches), strict=True
         )
-        statistics = evaluation.TrainingStatistics(
+        statistics = TrainingStatistics(
             np.concatenate(poses).mean(axis=0), float(np.concatenate(scales).mean())
         )
         if self.writes:
@@ -203,53 +199,34 @@ class Run:
         return statistics
 
 
-def compiled(model):
-    """`predict(batch) → y_pred [B, 21, 3]` as a `tf.function`; batches of any size."""
-    return tf.function(lambda batch: predict_pose(model, batch), reduce_retracing=True)
-
-
-def load_model(run_dir):
-    """The model of a run at its lowest validation EPE: `(model, config, step)`.
-
-    Raises `UserError` when the folder is no run, or has no finished epoch yet.
-    """
-    config = config_lib.load(run_dir)
-    newest = tf.train.latest_checkpoint(os.path.join(run_dir, "best"))
-    if newest is None:
-        raise UserError(f"--run_dir: {run_dir} has no finished epoch yet; train it first")
-    # The checkpoint has every weight, in float32: none are downloaded to start from.
-    model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))
-    _networks(model).restore(newest).expect_partial()
-    return model, config, int(newest.rsplit("-", 1)[-1])
-
-
 def evaluate_run(
-    run_dir, report_path, split="evaluation", joints="visible", batch_size=64, **data_options
-):
+    run_dir: str,
+    report_path: str,
+    split: str = "evaluation",
+    joints: str = "visible",
+    batch_size: int = 64,
+    **data_options: Any,
+) -> dict[str, Any]:
     """Evaluates a run's best model on any data of its modality; writes and returns the report.
 
     split: a TFDS split, or `validation`; joints: as in `evaluation.evaluate`; data_options:
     options of `Config` that say which data and where. Raises `UserError`.
     """
-    model, config, step = load_model(run_dir)
+    model, config, step = checkpoints.load_model(run_dir)
     evaluation.check_writable(report_path)
     config = config.replace(**data_options)
     builder = preparation.from_config(config)
     split = pipeline.validation_split(config) if split == "validation" else split
     return evaluation.evaluate(
-        compiled(model),
+        checkpoints.pose_function(model),
         lambda: pipeline.evaluation_batches(builder, config, split, batch_size),
         config,
         split,
-        evaluation.TrainingStatistics.load(run_dir),
+        TrainingStatistics.load(run_dir),
         report_path,
         {"run_dir": run_dir, "checkpoint_step": step},
         joints,
     )
-
-
-def _networks(model):
-    return tf.train.Checkpoint(networks=training.variables_by_name(model.networks()))
 
 
 def _claim(config):
@@ -261,7 +238,7 @@ def _claim(config):
     if not os.path.exists(os.path.join(config.run_dir, config_lib.CONFIG_FILE)):
         return
     before, now = (dataclasses.asdict(c) for c in (config_lib.load(config.run_dir), config))
-    changed = [k for k in now if k not in PLACES and before[k] != now[k]]
+    changed = [k for k in now if k not in FREE_ON_RESUME and before[k] != now[k]]
     if changed:
         listed = ", ".join(f"--{k}={before[k]}" for k in changed)
         raise UserError(
@@ -286,7 +263,7 @@ def _alone_in(run_dir):
 def _check_finite(values, step):
     for name, value in values.items():
         if not np.isfinite(value):
-            raise UserError(
+            raise Diverged(
                 f"{name} is {value} at step {step}; lower --learning_rate or --weight_{name}, "
                 "and start again in another --run_dir"
             )

@@ -1,10 +1,16 @@
 """Algorithm 1: the trainer owns model, optimisers, the training step and checkpoints."""
 
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
+from jaxtyping import Float
 
-from dcmls_tf import addons, losses, objective, variants
+from dcmls_tf import addons, latent, losses, objective, variants
+from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 
 # Who optimises what: each player has an Adam of its own (betas after ULS and UNIT).
@@ -14,26 +20,18 @@ PLAYERS = {
     "adversaries": ("disc_h", "disc_c"),
 }
 BETA_1 = {"vae": 0.9, "translator": 0.5, "adversaries": 0.5}
-
-SEQUENCES = {
-    # Algorithm 1's sub-steps in order; Eqs. 6 and 7 are two updates of its fourth.
-    "sequential": (
-        ("d_vae_x", "d_vae_y"), ("disc_h",), ("align",), ("disc_c",), ("translate",), ("pose",)
-    ),
-    # ULS (Spurr et al. 2018) takes pairs of modalities in turn: x → x, y → y, x → y.
-    "pairs": (("d_vae_x",), ("d_vae_y",), ("pose",)),
-}  # fmt: skip
+FIRST_SUBSTEP_SEED = 100
 
 
 class Trainer:
-    """One run: a `DCMLS` under a distribution strategy, and all that changes while it trains.
+    """A model under a distribution strategy, and all that changes while it trains.
 
     Every random number of a step is a function of (`config.seed`, step, replica), and the
     data of (`config.seed`, step), so a checkpoint needs no generator state and a resumed run
     repeats what an uninterrupted one does.
     """
 
-    def __init__(self, config, strategy, total_steps):
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy, total_steps: int):
         if config.batch_size % strategy.num_replicas_in_sync:
             raise UserError(
                 f"--batch_size={config.batch_size}: must be a multiple of the "
@@ -48,12 +46,13 @@ class Trainer:
             self.model = variants.from_config(config)
             self.networks = self.model.networks()
             self.optimizers = self._optimizers()
-        self.term_names = objective.term_names(self.model)
+        self.equations = objective.equations(self.model)
+        self.term_names = tuple(equation.name for equation in self.equations)
         # Sums since the epoch's start, so that a resumed epoch logs what it would have.
         self.term_sums = tf.Variable(tf.zeros([len(self.term_names)]), name="term_sums")
         self.best_epe_mm = tf.Variable(np.inf, dtype=tf.float32, name="best_epe_mm")
 
-    def _optimizers(self):
+    def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         rates = {"vae": self.config.learning_rate}
         return {
             player: addons.adam(
@@ -66,12 +65,12 @@ class Trainer:
         }
 
     def _variables(self, names):
-        found = [self.networks[name] for name in names if name in self.networks]
-        return [v for network in found for v in network.trainable_variables]
+        networks = [self.networks[name] for name in names if name in self.networks]
+        return [v for network in networks for v in network.trainable_variables]
 
     @tf.function
-    def train_step(self, batch):
-        """One step on a distributed batch; returns each term's mean, name → scalar."""
+    def train_step(self, batch: Any) -> dict[str, Float[tf.Tensor, ""]]:
+        """One step on a distributed batch; returns each equation's mean loss by name."""
         self._set_learning_rates()
         per_replica = self.strategy.run(self._replica_step, args=(batch,))
         means = {n: self.strategy.reduce("SUM", per_replica[n], axis=None) for n in self.term_names}
@@ -83,7 +82,7 @@ class Trainer:
         for player, optimizer in self.optimizers.items():
             optimizer.learning_rate.assign(self.learning_rate(player))
 
-    def learning_rate(self, player):
+    def learning_rate(self, player: str) -> Float[tf.Tensor, ""]:
         """The player's step size at the current step."""
         c = self.config
         initial = c.learning_rate if player == "vae" else c.disc_learning_rate
@@ -93,11 +92,12 @@ class Trainer:
         return initial * 0.5 * (1 + tf.cos(np.pi * tf.minimum(progress, 1.0)))
 
     def _replica_step(self, batch):
-        if self.config.latent == "none":
-            step = self._regress
-        else:
-            step = self._alternate if self.config.schedule == "alternate" else self._in_sequence
-        terms = step(batch, self._seed())
+        schedule = {
+            "alternate": self._alternate,
+            "sequential": self._in_substeps,
+            "pairs": self._in_turn,
+        }[self.config.schedule]
+        terms = schedule(batch, self._seed())
         return {name: losses.global_mean(value) for name, value in terms.items()}
 
     def _seed(self):
@@ -107,51 +107,53 @@ class Trainer:
 
     def _alternate(self, batch, seed):
         """One update of the discriminators, then one of everything else on the sum (Eq. 9)."""
-        # Eqs. 4 and 6 have the names of the networks that they move.
-        adversarial = [name for name in self.term_names if name in PLAYERS["adversaries"]]
-        others = [name for name in self.term_names if name not in adversarial]
-        forward = objective.Forward(self.model, batch, seed)
-        tape = tf.GradientTape()
-        with tape:
-            forward.encode()
-
-        with tf.GradientTape() as adversary_tape:
-            judged = objective.terms(forward, adversarial)
-            loss = objective.weighted_sum(judged, self.config)
-        if judged:
-            self._update(adversary_tape, loss, judged)
-
-        with tape:
-            terms = objective.terms(forward, others)
-            loss = objective.weighted_sum(terms, self.config)
-        self._update(tape, loss, terms)
+        adversarial = [e for e in self.equations if set(e.moves) <= set(PLAYERS["adversaries"])]
+        others = [e for e in self.equations if e not in adversarial]
+        with tf.GradientTape() as tape:
+            encoded = objective.encode(self.model, batch, seed, _reads(self.equations), True)
+            with tape.stop_recording():
+                judged = self._judge(adversarial, encoded)
+            terms = objective.evaluate(others, encoded)
+            loss = objective.weighted_sum(others, terms, self.config)
+        self._update(tape, loss, others)
         return {**judged, **terms}
 
-    def _in_sequence(self, batch, seed):
-        """Sub-steps, as Algorithm 1 has them: each sees what the one before it has changed."""
-        logged = {}
-        for i, names in enumerate(SEQUENCES[self.config.schedule]):
-            names = [name for name in names if name in self.term_names]
-            if not names:
-                continue
-            with tf.GradientTape() as tape:
-                sub_seed = tf.random.experimental.stateless_fold_in(seed, 100 + i)
-                terms = objective.terms(objective.Forward(self.model, batch, sub_seed), names)
-                loss = objective.weighted_sum(terms, self.config)
-            self._update(tape, loss, terms)
-            logged.update(terms)
-        return logged
-
-    def _regress(self, batch, seed):
-        """One update of direct regression."""
+    def _judge(self, adversarial, encoded):
+        """An update of the discriminators, where there are any."""
         with tf.GradientTape() as tape:
-            terms = objective.regression_terms(self.model, batch, seed)
-            loss = objective.weighted_sum(terms, self.config)
-        self._update(tape, loss, terms)
+            terms = objective.evaluate(adversarial, encoded)
+            loss = objective.weighted_sum(adversarial, terms, self.config)
+        if adversarial:
+            self._update(tape, loss, adversarial)
         return terms
 
-    def _update(self, tape, loss, names):
-        moved = {network for name in names for network in objective.MOVES[name]}
+    def _in_substeps(self, batch, seed):
+        """Algorithm 1's sub-steps in order; Eqs. 6 and 7 are two updates of its fourth."""
+        terms = {}
+        for substep, group in itertools.groupby(self.equations, lambda e: e.substep):
+            terms |= self._substep(list(group), batch, seed, substep)
+        return terms
+
+    def _in_turn(self, batch, seed):
+        """An update an equation, as ULS (Spurr et al. 2018) takes pairs: x → x, y → y, x → y."""
+        terms = {}
+        for i, equation in enumerate(self.equations):
+            terms |= self._substep([equation], batch, seed, i)
+        return terms
+
+    def _substep(self, equations, batch, seed, number):
+        """One update by equations, with the networks as they are now."""
+        with tf.GradientTape() as tape:
+            seed = latent.fold(seed, FIRST_SUBSTEP_SEED + number)
+            encoded = objective.encode(self.model, batch, seed, _reads(equations), True)
+            terms = objective.evaluate(equations, encoded)
+            loss = objective.weighted_sum(equations, terms, self.config)
+        self._update(tape, loss, equations)
+        return terms
+
+    def _update(self, tape, loss, equations):
+        """Applies a loss's gradient to the networks that its equations move."""
+        moved = {network for equation in equations for network in equation.moves}
         variables = {
             player: self._variables([n for n in members if n in moved])
             for player, members in PLAYERS.items()
@@ -159,9 +161,10 @@ class Trainer:
         }
         gradients = tape.gradient(loss, variables)
         for player, of_player in variables.items():
-            self.optimizers[player].apply_gradients(zip(gradients[player], of_player, strict=True))
+            pairs = zip(gradients[player], of_player, strict=True)
+            self.optimizers[player].apply_gradients(pairs)
 
-    def checkpointed(self):
+    def checkpointed(self) -> tf.train.Checkpoint:
         """What a resumed run needs, as a `tf.train.Checkpoint`."""
         return tf.train.Checkpoint(
             networks=variables_by_name(self.networks),
@@ -172,6 +175,10 @@ class Trainer:
         )
 
 
-def variables_by_name(owners):
+def _reads(equations):
+    return {modality for equation in equations for modality in equation.reads}
+
+
+def variables_by_name(owners: Mapping[str, Any]) -> dict[str, list[tf.Variable]]:
     """Networks or optimisers by name → their `tf.Variable`s by name, for a checkpoint."""
     return {name: addons.tf_variables(owner) for name, owner in owners.items()}

@@ -1,10 +1,14 @@
 """Which model a configuration asks for: DCMLS in its variants, or direct regression."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from dcmls_tf import hand
-from dcmls_tf.model import DCMLS, POSE_AXES, x_encoder, zeros_x
+from dcmls_tf.config import Config
+from dcmls_tf.latent import Seed
+from dcmls_tf.model import DCMLS, POSE_AXES, Pose, Side, X, x_encoder, zeros_x
 
 
 class DirectRegression(keras.Model):
@@ -14,27 +18,34 @@ class DirectRegression(keras.Model):
     `call` takes and gives what `DCMLS`'s does.
     """
 
-    def __init__(self, config, **kwargs):
+    has_codes = False
+
+    def __init__(self, config: Config, **kwargs):
         super().__init__(**kwargs)
         self.config = config
         self.encoder_x = x_encoder(config, outputs=hand.NUM_JOINTS * POSE_AXES)
 
-    def call(self, x, side=None, training=False, seed=None):
-        """`[B, H, W, 3]` or `[B, 21, 2]` → `[B, 21, 3]`; `seed` is for dropout."""
+    def call(
+        self, x: X, side: Side | None = None, training: bool = False, seed: Seed | None = None
+    ) -> Pose:
+        """The pose of x; `seed` is for dropout."""
         flat = self.encoder_x(x, side=side, training=training, seed=seed)
         return tf.reshape(flat, [-1, hand.NUM_JOINTS, POSE_AXES])
 
-    def networks(self):
+    def networks(self) -> dict[str, keras.layers.Layer]:
         """The one network, by name."""
         return {"encoder_x": self.encoder_x}
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Creates the variables, on an example of zeros; shapes are the config's."""
         self.call(*zeros_x(self.config))
         self.built = True
 
 
-def from_config(config):
+Model = DCMLS | DirectRegression
+
+
+def from_config(config: Config) -> Model:
     """The model, built."""
     model = DirectRegression(config) if config.latent == "none" else DCMLS(config)
     model.build()

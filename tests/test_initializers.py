@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import networks
+from dcmls_tf import layers
 from dcmls_tf.initializers import LooksLinear
 
 rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def test_kernels_have_their_shape_and_keep_the_mean_square(shape):
 
 def test_a_stack_starts_linear_and_does_not_stay_so():
     keras.utils.set_random_seed(0)
-    stack = networks.Stack(5, 64, [10])
+    stack = layers.Stack(5, 64, [10])
     x = tf.constant(rng.normal(size=(50, 12)), tf.float32)
     linear, *_ = np.linalg.lstsq(x, stack(x), rcond=None)
     np.testing.assert_allclose(stack(x), x @ linear, atol=1e-4)

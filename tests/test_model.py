@@ -56,7 +56,7 @@ def test_a_prediction_is_g_y_of_pose_and_translated_context_at_their_means():
     x = source(model)
     params = model.encoder_x(x).numpy()
     z_h, z_c = params[:, :15], params[:, 15:30]
-    z_c_y = model.translator(z_c).numpy()[:, :15]
+    z_c_y = model.bridge.networks["translator"](z_c).numpy()[:, :15]
     expected = model.decoder_y(np.concatenate([z_h, z_c_y], axis=1))
     np.testing.assert_allclose(model(x), expected, atol=1e-5)
 

@@ -9,9 +9,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dcmls_tf import addons, config, objective, runs
+from dcmls_tf import addons, checkpoints, config, objective, runs
 from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import report as evaluation
+
+TERMS = {equation.name for equation in objective.EQUATIONS}
 
 
 def options(raw_dir, data_dir, run_dir, **changes):
@@ -88,7 +90,7 @@ def test_a_finished_run_is_left_alone(finished):
 def test_history_has_every_equation_and_validation(finished):
     rows = history(finished)
     assert [int(row["epoch"]) for row in rows] == [1, 2]
-    assert set(objective.MOVES) <= set(rows[0])
+    assert set(TERMS) <= set(rows[0])
     assert all(np.isfinite(float(value)) for row in rows for value in row.values())
     assert finished.best_epe_mm() == pytest.approx(min(float(r["epe_mm"]) for r in rows), rel=1e-5)
 
@@ -96,29 +98,31 @@ def test_history_has_every_equation_and_validation(finished):
 def test_tensorboard_has_curves_and_pictures(finished):
     events = EventAccumulator(os.path.join(finished.config.run_dir, "tensorboard"))
     tags = events.Reload().Tags()["tensors"]
-    assert {f"epoch/{name}" for name in objective.MOVES} <= set(tags)
+    assert {f"epoch/{name}" for name in TERMS} <= set(tags)
     assert {"validation/epe_mm", "validation/pck"} <= set(tags)
     assert "examples/input_reconstruction_prediction" in tags
 
 
 def test_the_best_model_loads_with_its_config(finished):
-    model, c, step = runs.load_model(finished.config.run_dir)
+    model, c, step = checkpoints.load_model(finished.config.run_dir)
     rows = history(finished)
     best = min(rows, key=lambda row: float(row["epe_mm"]))
     assert c == finished.config
     assert step == int(best["step"])
-    predictions = evaluation.collect(runs.compiled(model), finished._validation_batches())
+    predictions = evaluation.collect(
+        checkpoints.pose_function(model), finished._validation_batches()
+    )
     epe_mm = evaluation.report(predictions, finished.statistics.mean_scale_mm)["epe_mm"]
     assert epe_mm == pytest.approx(float(best["epe_mm"]), rel=1e-4)
 
 
 def test_statistics_are_the_training_splits_own(finished):
-    from dcmls_tf.data import pipeline
+    from dcmls_tf.data import encoding, pipeline
 
     split = pipeline.training_split(finished.config)
     poses, scales = [], []
     for example in pipeline.canonical_examples(finished.builder, split, images=False):
-        encoded = pipeline.encode(example, finished.config)
+        encoded = encoding.encode(example, finished.config)
         poses.append(encoded["y"].numpy())
         xyz = example["xyz_mm"].numpy()
         scales.append(np.linalg.norm(xyz[9] - xyz[10]))
@@ -142,7 +146,7 @@ def test_a_folder_that_is_trained_in_is_refused_and_then_free(finished):
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"--run_dir: .*config.json"):
-        runs.load_model(str(tmp_path))
+        checkpoints.load_model(str(tmp_path))
 
 
 def test_divergence_stops_with_the_terms_name():

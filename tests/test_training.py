@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import addons, config, distribution, objective, training
+from dcmls_tf import addons, config, distribution, losses, objective, training
 
 rng = np.random.default_rng(0)
-TERMS = tuple(objective.MOVES)
+TERMS = tuple(equation.name for equation in objective.EQUATIONS)
 
 
 def trainer(replicas=1, total_steps=100, **options):
@@ -43,6 +43,13 @@ def shared():
     return trainer()
 
 
+def changed(before, after):
+    """The networks whose weights differ."""
+    return {
+        n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n], strict=True))
+    }
+
+
 def networks_moved_by(t, term, schedule):
     """The networks whose weights one step changes when only `term` has a weight."""
     only = {f"weight_{name}": float(name == term) for name in TERMS}
@@ -51,10 +58,7 @@ def networks_moved_by(t, term, schedule):
         forget(optimizer)
     before = weights(t)
     t.train_step(next(batches(t, hands(8))))
-    after = weights(t)
-    return {
-        n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n], strict=True))
-    }
+    return changed(before, weights(t))
 
 
 def forget(optimizer):
@@ -107,9 +111,7 @@ def test_every_variant_moves_all_its_networks(options):
     t = trainer(**options)
     before = weights(t)
     t.train_step(next(batches(t, hands(8))))
-    after = weights(t)
-    for name in before:
-        assert any(np.any(a != b) for a, b in zip(before[name], after[name], strict=True)), name
+    assert changed(before, weights(t)) == set(before)
 
 
 @pytest.mark.usefixtures("eagerly")
@@ -121,20 +123,73 @@ def test_unpaired_examples_train_what_they_may(schedule):
     before = weights(t)
     t.train_step(next(iter(t.strategy.experimental_distribute_dataset(data))))
     after = weights(t)
-    moved = {
-        n for n in before if any(np.any(a != b) for a, b in zip(before[n], after[n], strict=True))
-    }
+    moved = changed(before, after)
     assert {"encoder_x", "decoder_x", "encoder_y", "decoder_y", "disc_h", "disc_c"} <= moved
     assert all(np.isfinite(w).all() for of in after.values() for w in of)
 
 
-def test_pairs_are_three_updates_each_of_what_the_one_before_left():
-    t = trainer(latent="unified", schedule="pairs")
-    source = batches(t, hands(8))
-    seen = []
-    t._update = lambda tape, loss, names: seen.append(tuple(names))
-    t._in_sequence(next(source), tf.constant([1, 2]))
-    assert seen == [("d_vae_x",), ("d_vae_y",), ("pose",)]
+def moved_by_updates(t, monkeypatch):
+    """The sets of networks that one step's updates change, in the order in which they come."""
+    updates = []
+    update = training.Trainer._update
+
+    def watched(self, *arguments):
+        before = weights(self)
+        update(self, *arguments)
+        updates.append(changed(before, weights(self)))
+
+    monkeypatch.setattr(training.Trainer, "_update", watched)
+    t.train_step(next(batches(t, hands(8))))
+    return updates
+
+
+ENCODERS = {"encoder_x", "encoder_y"}
+AUTOENCODERS = ENCODERS | {"decoder_x", "decoder_y"}
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(
+    ("options", "updates"),
+    [
+        ({"schedule": "alternate"}, [{"disc_h", "disc_c"}, AUTOENCODERS | {"translator"}]),
+        ({"schedule": "alternate", "latent": "unified"}, [AUTOENCODERS]),
+        (
+            {"schedule": "sequential"},
+            [
+                AUTOENCODERS,
+                {"disc_h"},
+                ENCODERS,
+                {"disc_c"},
+                {"translator"},
+                {"encoder_x", "translator", "decoder_y"},
+            ],
+        ),
+        (
+            {"schedule": "pairs", "latent": "unified"},
+            [{"encoder_x", "decoder_x"}, {"encoder_y", "decoder_y"}, {"encoder_x", "decoder_y"}],
+        ),
+        ({"latent": "none"}, [{"encoder_x"}]),
+    ],
+)
+def test_a_schedule_is_these_updates_in_this_order(options, updates, monkeypatch):
+    assert moved_by_updates(trainer(**options), monkeypatch) == updates
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_everything_else_is_judged_by_the_discriminators_of_after_their_update(monkeypatch):
+    monkeypatch.setattr(training.Trainer, "_seed", lambda self: None)
+    t = trainer(disc_learning_rate=0.1)  # a step that shows
+    data = hands(8)
+    terms = t.train_step(next(batches(t, data)))
+    fresh = trainer(disc_learning_rate=0.1)
+    encoded = objective.encode(fresh.model, {k: tf.constant(v) for k, v in data.items()})
+
+    def align(d_h):
+        return float(np.mean(losses.align(d_h(encoded.x.z_h), d_h(encoded.y.z_h))))
+
+    before, after = (of.model.adversaries["disc_h"] for of in (fresh, t))
+    assert float(terms["align"]) == pytest.approx(align(after), rel=1e-4)
+    assert float(terms["align"]) != pytest.approx(align(before), rel=0.01)
 
 
 @pytest.mark.parametrize("schedule", ["alternate", "sequential"])

@@ -1,6 +1,7 @@
 """What an exported model answers: its signatures, preprocessing in the graph and core ops only.
 
-`saved_model` writes them to disk. The batch dimension is free, inputs and outputs are named:
+Each joins an input of `preprocessing` with an answer of `answers`; `saved_model` writes them to
+disk. The batch dimension is free, inputs and outputs are named:
 
 | Signature | For | Inputs | Outputs |
 |---|---|---|---|
@@ -45,16 +46,32 @@ A SignatureDef holds the defaults, but servers older than it demand every input,
 demands the same number of rows in all of them: a careful client sends them all.
 """
 
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
 import tensorflow as tf
 
-from dcmls_tf import addons, geometry, hand
-from dcmls_tf.data import pipeline
-from dcmls_tf.model import side_input
+from dcmls_tf import addons, hand
+from dcmls_tf.config import Config
+from dcmls_tf.data.statistics import TrainingStatistics
+from dcmls_tf.serving import preprocessing
+from dcmls_tf.serving.answers import Answer, ModelAnswers
+from dcmls_tf.serving.preprocessing import (
+    NO_BOX,
+    NO_K,
+    NO_PALM,
+    NO_SIZE,
+    RIGHT_HAND,
+    NetworkInputs,
+)
+from dcmls_tf.variants import Model
 
-SERVING_DEFAULT = "serving_default"
-HYPOTHESES = 16
+SERVING_DEFAULT, ENCODE, DECODE, HYPOTHESES = "serving_default", "encode", "decode", "hypotheses"
+# Poses that `hypotheses` samples.
+DEFAULT_HYPOTHESES = 16
 # Networks that a prediction, a reconstruction or a sample needs.
-SERVED = ("encoder_x", "translator", "decoder_y", "decoder_x")
+SERVED_NETWORKS = ("encoder_x", "translator", "decoder_y", "decoder_x")
 
 PHOTO = {
     "image": tf.TensorSpec([None], tf.string, "image"),
@@ -70,285 +87,126 @@ KEYPOINTS = {
     "K": PHOTO["K"],
 }
 SEED = tf.TensorSpec([None], tf.int32, "seed")
-# Of one row each, so that they spread over a batch.
-NO_BOX, NO_PALM, NO_SIZE = tf.zeros([1, 4]), tf.zeros([1, 2]), tf.zeros([1, 2])
-NO_K = tf.zeros([1, 3, 3])
-RIGHT_HAND, FIRST_SEED = tf.fill([1], hand.RIGHT), tf.zeros([1], tf.int32)
+FIRST_SEED = tf.zeros([1], tf.int32)
+
+Signature = Callable[..., Answer]  # a `tf.function` with its `input_signature`
 
 
-class Served(tf.Module):
+class ServedModel(tf.Module):
     """A model with its signatures; holds each weight once, and nothing that training needs.
 
     Args:
-        model: what `runs.load_model` returns.
+        model: what `checkpoints.load_model` returns.
         mean_scale_mm: mean scale bone of the training set.
-        hypotheses: samples that the signature of that name draws.
+        hypotheses: poses that the signature of that name samples.
     """
 
-    def __init__(self, model, mean_scale_mm, hypotheses=HYPOTHESES):
+    # What `saved_model.save` sends along.
+    metadata: Any
+
+    def __init__(self, model: Model, mean_scale_mm: float, hypotheses: int = DEFAULT_HYPOTHESES):
         super().__init__(name="dcmls")
         networks = model.networks()
         self.weights = {
-            name: addons.tf_variables(networks[name]) for name in SERVED if name in networks
+            name: addons.tf_variables(networks[name])
+            for name in SERVED_NETWORKS
+            if name in networks
         }
-        self._model = _Hidden(model)
-        self._mean_scale_mm = mean_scale_mm
-        self._hypotheses = hypotheses
+        self._answers = ModelAnswers(model, mean_scale_mm, hypotheses)
+
+    @classmethod
+    def from_run(cls, model: Model, run_dir: str, hypotheses: int = DEFAULT_HYPOTHESES) -> Self:
+        """A run's model with the mean scale bone that the run was trained on.
+
+        Raises `UserError` when the run's training statistics cannot be read.
+        """
+        return cls(model, TrainingStatistics.load(run_dir).mean_scale_mm, hypotheses)
 
     @property
-    def config(self):
+    def config(self) -> Config:
         """The `Config` of the model."""
-        return self._model.it.config
+        return self._answers.config
 
-    def signatures(self):
-        """Signature name → `tf.function`."""
-        rgb = self.config.modality == "rgb"
-        source, seeded = (
-            (self._of_photo, self._of_photo_and_seed)
-            if rgb
-            else (self._of_keypoints, self._of_keypoints_and_seed)
-        )
-        found = {SERVING_DEFAULT: source(self._pose)}
-        if rgb:
-            found |= {"crops": self._of_crops(tf.uint8), "crops_float": self._of_crops(tf.float32)}
+    def signatures(self) -> dict[str, Signature]:
+        """The signatures by name."""
+        config, answers = self.config, self._answers
+        if config.modality == "rgb":
+            source, seeded_source = _of_photo, _of_photo_and_seed
+            signatures = {
+                "crops": _of_crops(config, tf.uint8, answers.pose),
+                "crops_float": _of_crops(config, tf.float32, answers.pose),
+            }
         else:
-            found["keypoints"] = source(self._pose)
-        if self.config.latent != "none":
-            found["encode"] = source(self._codes)
-            found["decode"] = self._of_codes()
-            found["hypotheses"] = seeded(self._samples)
-        return found
+            source, seeded_source = _of_keypoints, _of_keypoints_and_seed
+            signatures = {"keypoints": source(config, answers.pose)}
+        signatures[SERVING_DEFAULT] = source(config, answers.pose)
+        if answers.has_codes:
+            signatures[ENCODE] = source(config, answers.codes)
+            signatures[DECODE] = _of_codes(config, answers.decoded)
+            signatures[HYPOTHESES] = seeded_source(config, answers.samples)
+        return signatures
 
-    # What a signature takes.
 
-    def _of_photo(self, answer):
-        @tf.function(input_signature=list(PHOTO.values()))
-        def signature(image, box=NO_BOX, side=RIGHT_HAND, K=NO_K):
-            return answer(self._from_photo(image, box, side, K))
+def neutral_input(spec: tf.TensorSpec, rows: int) -> np.ndarray:
+    """What stands for an input that is not given: a right hand, zeros for anything else."""
+    fill = np.ones if spec.name == "side" else np.zeros
+    return fill([rows, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
 
-        return signature
 
-    def _of_photo_and_seed(self, answer):
-        @tf.function(input_signature=[*PHOTO.values(), SEED])
-        def signature(image, box=NO_BOX, side=RIGHT_HAND, K=NO_K, seed=FIRST_SEED):
-            return answer(self._from_photo(image, box, side, K), seed)
+def _of_photo(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    @tf.function(input_signature=list(PHOTO.values()))
+    def signature(image, box=NO_BOX, side=RIGHT_HAND, K=NO_K):
+        return answer(preprocessing.from_photos(config, image, box, side, K))
 
-        return signature
+    return signature
 
-    def _of_keypoints(self, answer):
-        @tf.function(input_signature=list(KEYPOINTS.values()))
-        def signature(keypoints, palm=NO_PALM, image_size=NO_SIZE, side=RIGHT_HAND, K=NO_K):
-            return answer(self._from_keypoints(keypoints, palm, image_size, side, K))
 
-        return signature
+def _of_photo_and_seed(
+    config: Config, answer: Callable[[NetworkInputs, tf.Tensor], Answer]
+) -> Signature:
+    @tf.function(input_signature=[*PHOTO.values(), SEED])
+    def signature(image, box=NO_BOX, side=RIGHT_HAND, K=NO_K, seed=FIRST_SEED):
+        return answer(preprocessing.from_photos(config, image, box, side, K), seed)
 
-    def _of_keypoints_and_seed(self, answer):
-        @tf.function(input_signature=[*KEYPOINTS.values(), SEED])
-        def signature(
-            keypoints,
-            palm=NO_PALM,
-            image_size=NO_SIZE,
-            side=RIGHT_HAND,
-            K=NO_K,
-            seed=FIRST_SEED,
-        ):
-            return answer(self._from_keypoints(keypoints, palm, image_size, side, K), seed)
+    return signature
 
-        return signature
 
-    def _of_crops(self, dtype):
-        size = self.config.input_size
-        crops_spec = tf.TensorSpec([None, size, size, 3], dtype, "crops")
+def _of_keypoints(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    @tf.function(input_signature=list(KEYPOINTS.values()))
+    def signature(keypoints, palm=NO_PALM, image_size=NO_SIZE, side=RIGHT_HAND, K=NO_K):
+        return answer(preprocessing.from_keypoints(config, keypoints, palm, image_size, side, K))
 
-        @tf.function(input_signature=[crops_spec, PHOTO["side"]])
-        def signature(crops, side=RIGHT_HAND):
-            side = _rows_like(side, crops)
-            x = tf.cast(crops, tf.float32) / 255 - 0.5 if dtype == tf.uint8 else crops
-            return self._pose(self._mirrored(x, side))
+    return signature
 
-        return signature
 
-    def _of_codes(self):
-        z_h_dim, z_c_dim = self.config.z_h_dim, self.config.z_c_dim
-        specs = [tf.TensorSpec([None, z_h_dim], tf.float32, "z_h")]
-        if not z_c_dim:
-            return tf.function(lambda z_h: self._decoded(z_h, z_h[:, :0]), input_signature=specs)
-        specs.append(tf.TensorSpec([None, z_c_dim], tf.float32, "z_c"))
-        return tf.function(lambda z_h, z_c: self._decoded(z_h, z_c), input_signature=specs)
-
-    # From an input to what the networks take: x, side, A, and the place in the photo if any.
-
-    def _from_photo(self, image, box, side, K):
-        hands = {"image": image, "box": box, "side": side, "K": K}
-        hands = {name: _rows_like(value, image) for name, value in hands.items()}
-        size = self.config.input_size
-        floats = {"x": [size, size, 3], "A": [3, 3], "K": [3, 3], "box": [4]}
-        found = tf.map_fn(
-            lambda one: crop_photo(one, self.config),
-            hands,
-            fn_output_signature={k: tf.TensorSpec(v, tf.float32) for k, v in floats.items()},
+def _of_keypoints_and_seed(
+    config: Config, answer: Callable[[NetworkInputs, tf.Tensor], Answer]
+) -> Signature:
+    @tf.function(input_signature=[*KEYPOINTS.values(), SEED])
+    def signature(
+        keypoints, palm=NO_PALM, image_size=NO_SIZE, side=RIGHT_HAND, K=NO_K, seed=FIRST_SEED
+    ):
+        return answer(
+            preprocessing.from_keypoints(config, keypoints, palm, image_size, side, K), seed
         )
-        return {**found, "side": hands["side"]}
 
-    def _from_keypoints(self, keypoints, palm, image_size, side, K):
-        hands = {"palm": palm, "image_size": image_size, "side": side, "K": K}
-        hands = {name: _rows_like(value, keypoints) for name, value in hands.items()}
-        return normalised_keypoints({"keypoints": keypoints, **hands}, self.config)
-
-    def _mirrored(self, x, side):
-        """Crops as in the photo → what the network takes."""
-        A = tf.eye(3, batch_shape=[tf.shape(x)[0]])
-        if self.config.side == "mirror":
-            left = (side == hand.LEFT)[:, None, None]
-            x = tf.where(left[..., None], tf.reverse(x, [2]), x)
-            A = tf.where(left, A * [[-1.0], [1.0], [1.0]], A)
-        return {"x": x, "side": side, "A": A}
-
-    # What a signature gives.
-
-    def _pose(self, hands):
-        y = self._model.it(hands["x"], side_input(self.config, hands), training=False)
-        answer = self._in_camera_frame(y, hands["A"])
-        if "box" in hands:
-            answer |= _placed(answer["joints_mm"], hands)
-        return answer
-
-    def _in_camera_frame(self, y, A):
-        joints = tf.matmul(y, A)  # Row vectors, and A is orthogonal.
-        return {"joints": joints, "joints_mm": self._mean_scale_mm * joints}
-
-    def _codes(self, hands):
-        found = {}
-        for name, q in zip(("z_h", "z_c"), self._posteriors(hands), strict=True):
-            if q.event_shape[0]:
-                found |= {name: q.mean(), f"{name}_std": q.stddev()}
-        return found
-
-    def _posteriors(self, hands):
-        return self._model.it.encode_x(hands["x"], side_input(self.config, hands))
-
-    def _decoded(self, z_h, z_c):
-        model = self._model.it
-        y = model.decode_y(z_h, model.context_for_y(z_c, model.translate(z_c)))
-        answer = {"joints": y, "joints_mm": self._mean_scale_mm * y}
-        x = model.decode_x(z_h, z_c)
-        if self.config.modality == "rgb":
-            return {**answer, "image": tf.cast(tf.round(255 * (x + 0.5)), tf.uint8)}
-        return {**answer, "keypoints": x}
-
-    def _samples(self, hands, seed):
-        q_h, q_c = self._posteriors(hands)
-        seed = _rows_like(seed, hands["x"])
-        y = self._sampled_poses(q_h, q_c, seed)
-        answer = self._in_camera_frame(y, hands["A"][:, None])
-        spread = tf.math.reduce_variance(answer["joints"], axis=1)
-        std = tf.sqrt(tf.reduce_sum(spread, -1))
-        return {**answer, "std": std, "std_mm": self._mean_scale_mm * std}
-
-    def _sampled_poses(self, q_h, q_c, seed):
-        """`[B, K, 21, 3]`: z_h and both contexts sampled."""
-        model, count = self._model.it, self._hypotheses
-        z_h_dim, z_c_dim = self.config.z_h_dim, self.config.z_c_dim
-        noise = _noise(seed, count, z_h_dim + z_c_dim + model.y_context_dim)
-        in_h, in_c, in_c_y = tf.split(noise, [z_h_dim, z_c_dim, model.y_context_dim], -1)
-        z_h = _flat(q_h.mean()[:, None] + q_h.stddev()[:, None] * in_h)
-        z_c_x = _flat(q_c.mean()[:, None] + q_c.stddev()[:, None] * in_c)
-        q_c_y = model.translate(z_c_x)
-        z_c_y = model.context_for_y(z_c_x, q_c_y)
-        if q_c_y is not None:
-            z_c_y += q_c_y.stddev() * _flat(in_c_y)
-        poses = self._model.it.decode_y(z_h, z_c_y)
-        return tf.reshape(poses, [-1, count, *poses.shape[1:]])
+    return signature
 
 
-class _Hidden:
-    """Keeps a Keras model out of `tf.Module`'s sight, which would save its weights again."""
+def _of_crops(config: Config, dtype: Any, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    size = config.input_size
+    crops_spec = tf.TensorSpec([None, size, size, 3], dtype, "crops")
 
-    def __init__(self, it):
-        self.it = it
+    @tf.function(input_signature=[crops_spec, PHOTO["side"]])
+    def signature(crops, side=RIGHT_HAND):
+        return answer(preprocessing.from_crops(config, crops, side))
 
-
-def crop_photo(one, config):
-    """One hand of one photo → x `[S, S, 3]`, A and K `[3, 3]`, and its box `[4]` px.
-
-    `one` holds `image`, `box`, `side` and `K` as the signatures take them, without `B`. The
-    crop is the training pipeline's.
-    """
-    pixels = tf.io.decode_image(one["image"], channels=3, expand_animations=False)
-    pixels = tf.ensure_shape(pixels, [None, None, 3])
-    height, width = tf.unstack(tf.shape(pixels)[:2])
-    K = tf.where(one["K"][2, 2] == 0, geometry.typical_camera(height, width), one["K"])
-    box = _checked_box(one["box"], height, width, config)
-    corners = {"uv": tf.reshape(box, [2, 2]), "K": K, "side": one["side"]}
-    H, A = pipeline.crop_to_hand(corners, config)
-    x = geometry.warp_image(pixels, H, config.input_size) - 0.5
-    return {"x": x, "A": A, "K": K, "box": box}
+    return signature
 
 
-def _checked_box(box, height, width, config):
-    size = tf.cast([width, height], tf.float32)
-    reach = tf.reduce_max(size) / config.crop_margin / 2
-    whole = tf.concat([size / 2 - reach, size / 2 + reach], -1)
-    box = tf.where(tf.reduce_all(box == 0), whole, box)
-    seen = tf.reduce_all((box[:2] < box[2:]) & (box[:2] < size) & (box[2:] > 0))
-    wanted = "box: give left < right and top < bottom, in px and over the image, or four zeros"
-    with tf.control_dependencies([tf.debugging.Assert(seen, [wanted, box, "in", size])]):
-        return tf.identity(box)
-
-
-def normalised_keypoints(hands, config):
-    """Keypoints of `B` hands → x `[B, 21, 2]` and A `[B, 3, 3]`, as in the training pipeline.
-
-    `hands` holds `keypoints`, `palm`, `side` and `K` as the signatures take them, and
-    `image_size` where it may be needed.
-    """
-    uv, K = tf.convert_to_tensor(hands["keypoints"]), tf.convert_to_tensor(hands["K"])
-    size = tf.convert_to_tensor(hands.get("image_size", NO_SIZE))
-    typical = geometry.typical_camera(size[:, 1], size[:, 0])
-    guess = tf.where(size[:, :1, None] == 0, _straight_camera(uv), typical)
-    K = tf.where(K[:, 2:, 2:] == 0, guess, K)
-    H, A = pipeline.crop_to_hand({"uv": uv, "K": K, "side": hands["side"]}, config)
-    if config.root == "palm":
-        first, second = hand.PALM_JOINTS[config.dataset]
-        midway = (uv[:, first] + uv[:, second]) / 2
-        given = tf.reduce_any(hands["palm"] != 0, -1, keepdims=True)
-        palm = tf.where(given, hands["palm"], midway)
-        uv = tf.concat([palm[:, None], uv[:, 1:]], 1)
-    x = geometry.to_unit_square(geometry.apply_homography(uv, H), config.input_size)
-    return {"x": x, "A": A, "side": hands["side"]}
-
-
-def _straight_camera(uv):
-    """Intrinsics `[B, 3, 3]` of a camera that looks at the middle of `uv` `[B, N, 2]`."""
-    near, far = tf.reduce_min(uv, 1), tf.reduce_max(uv, 1)
-    # The crop does not depend on this focal length; a box of this width is one it allows.
-    focal = tf.maximum(tf.reduce_max(far - near, -1), 1.0)
-    middle = (near + far) / 2
-    to_middle = tf.pad(middle[..., None], [[0, 0], [0, 1], [2, 0]])
-    return tf.linalg.diag(tf.stack([focal, focal, tf.ones_like(focal)], -1)) + to_middle
-
-
-def _placed(joints_mm, hands):
-    shift = geometry.place_in_box(joints_mm, hands["box"], hands["K"])
-    uv = geometry.project(joints_mm + shift[:, None], hands["K"])
-    return {"uv": uv, "root_mm": shift}
-
-
-def _rows_like(value, first):
-    """An input, or its default of one row, with as many rows as the first input."""
-    rows = tf.shape(first)[0]
-    return tf.broadcast_to(value, tf.concat([[rows], tf.shape(value)[1:]], 0))
-
-
-def _noise(seed, count, dim):
-    """Standard normal `[B, count, dim]`; each hand's depends on its own seed alone."""
-    return tf.map_fn(
-        lambda s: tf.random.stateless_normal([count, dim], tf.stack([s, 0])),
-        seed,
-        fn_output_signature=tf.TensorSpec([count, dim], tf.float32),
-    )
-
-
-def _flat(samples):
-    """`[B, K, D]` → `[B · K, D]`."""
-    return tf.reshape(samples, [-1, samples.shape[-1]])
+def _of_codes(config: Config, answer: Callable[[tf.Tensor, tf.Tensor], Answer]) -> Signature:
+    z_h_spec = tf.TensorSpec([None, config.z_h_dim], tf.float32, "z_h")
+    z_c_spec = tf.TensorSpec([None, config.z_c_dim], tf.float32, "z_c")
+    if not config.z_c_dim:
+        return tf.function(lambda z_h: answer(z_h, z_h[:, :0]), input_signature=[z_h_spec])
+    return tf.function(lambda z_h, z_c: answer(z_h, z_c), input_signature=[z_h_spec, z_c_spec])

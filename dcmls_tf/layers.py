@@ -1,0 +1,129 @@
+"""The layers that Keras lacks or does slowly: batch normalisation, few pixels, stacks."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+from jaxtyping import Float
+
+from dcmls_tf import addons, latent
+from dcmls_tf.initializers import LooksLinear
+
+NORM_MOMENTUM = 0.9
+
+
+class FusedBatchNorm(keras.layers.Layer):
+    """Batch normalisation over `[B, H, W, C]` by TensorFlow's fused kernel.
+
+    Keras 3's own layer composes it from small operations, which trains slower. Statistics
+    are of one replica's batch; the moving ones are the mean over replicas.
+    """
+
+    def __init__(
+        self,
+        momentum: float = NORM_MOMENTUM,
+        epsilon: float = 1e-5,
+        gamma_initializer: str = "ones",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.gamma_initializer = gamma_initializer
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        shape = (input_shape[-1],)
+        moving = {"trainable": False, **addons.MEAN_OVER_REPLICAS}
+        self.gamma = self._weight(shape, self.gamma_initializer, "gamma")
+        self.beta = self._weight(shape, "zeros", "beta")
+        self.moving_mean = self._weight(shape, "zeros", "moving_mean", **moving)
+        self.moving_variance = self._weight(shape, "ones", "moving_variance", **moving)
+
+    def _weight(self, shape, initializer, name, **options):
+        return self.add_weight(
+            shape=shape, initializer=initializer, name=name, **options, **addons.KEEP_FLOAT32
+        )
+
+    def call(
+        self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False
+    ) -> Float[tf.Tensor, "B H W C"]:
+        """Normalises by the batch's statistics in training, else by the moving ones."""
+        moving = {"mean": self.moving_mean, "variance": self.moving_variance}
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            epsilon=self.epsilon,
+            is_training=bool(training),
+            **({} if training else {k: tf.convert_to_tensor(v) for k, v in moving.items()}),
+        )
+        if training:
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, variance)
+        return outputs
+
+    def _move(self, average, value):
+        average.assign(self.momentum * average + (1 - self.momentum) * value)
+
+
+class PatchConv2D(keras.layers.Conv2D):
+    """A convolution with `same` padding, no bias, quicker to train where few pixels come out.
+
+    On maps of up to 2×2 TensorFlow's CPU kernels leave most of a vector unused; one matrix product
+    over patches is the same sum. Inference, and so every export, has the plain operation.
+    """
+
+    def call(
+        self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False
+    ) -> Float[tf.Tensor, "B h w filters"]:
+        """Convolves; h = ⌈H / stride⌉, w = ⌈W / stride⌉."""
+        if not training or max(self.compute_output_shape(inputs.shape)[1:3]) > 2:
+            return super().call(inputs)
+        (size, _), (stride, _) = self.kernel_size, self.strides
+        steps = [1, stride, stride, 1]
+        patches = tf.image.extract_patches(inputs, [1, size, size, 1], steps, [1, 1, 1, 1], "SAME")
+        kernel = tf.reshape(tf.convert_to_tensor(self.kernel), [patches.shape[-1], self.filters])
+        return tf.tensordot(patches, kernel, 1)
+
+
+class Stack(keras.layers.Layer):
+    """`depth` stacks of fully-connected + ReLU with dropout between, then a linear layer.
+
+    `[B, ...]` → `[B, *output_shape]`; inputs are flattened. It starts as a linear map.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        width: int,
+        output_shape: Sequence[int],
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.target_shape = tuple(output_shape)
+        self.dropout = dropout
+        self.hidden = [
+            keras.layers.Dense(
+                width, activation="relu", kernel_initializer=LooksLinear(mirrored_in=i > 0)
+            )
+            for i in range(depth)
+        ]
+        size = math.prod(self.target_shape)
+        self.head = keras.layers.Dense(size, kernel_initializer=LooksLinear(mirrored_out=False))
+
+    def call(
+        self,
+        inputs: Float[tf.Tensor, "B *n"],
+        training: bool = False,
+        seed: latent.Seed | None = None,
+    ) -> Float[tf.Tensor, "B *output_shape"]:
+        """Maps flattened inputs; `seed` is for dropout, used when training."""
+        h = tf.reshape(inputs, [tf.shape(inputs)[0], inputs.shape[1:].num_elements()])
+        for i, layer in enumerate(self.hidden):
+            h = layer(h)
+            if training and self.dropout and seed is not None and i + 1 < len(self.hidden):
+                layer_seed = latent.fold(seed, i)
+                h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed=layer_seed)
+        return tf.reshape(self.head(h), [tf.shape(h)[0], *self.target_shape])

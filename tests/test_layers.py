@@ -1,0 +1,97 @@
+"""The layers that Keras lacks, against NumPy and Keras's own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import layers
+
+rng = np.random.default_rng(0)
+
+
+def test_batch_normalisation_normalises_by_the_batch_and_remembers_it():
+    x = rng.normal(3.0, 2.0, size=(4, 5, 5, 2)).astype(np.float32)
+    layer = layers.FusedBatchNorm(momentum=0.75, epsilon=1e-3)
+    y = layer(x, training=True)
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-3), atol=1e-4)
+    n = x.size // 2
+    np.testing.assert_allclose(layer.moving_mean, 0.25 * mean, rtol=1e-4)
+    expected = 0.75 + 0.25 * variance * n / (n - 1)
+    np.testing.assert_allclose(layer.moving_variance, expected, rtol=1e-4)
+
+
+def test_batch_normalisation_agrees_with_keras_at_test_time():
+    x = rng.normal(size=(4, 5, 5, 2)).astype(np.float32)
+    ours, theirs = layers.FusedBatchNorm(epsilon=1e-3), keras.layers.BatchNormalization()
+    ours(x), theirs(x)
+    values = [rng.uniform(0.5, 2.0, size=2).astype(np.float32) for _ in range(4)]
+    for layer in (ours, theirs):
+        weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        for variable, value in zip(weights, values, strict=True):
+            variable.assign(value)
+    np.testing.assert_allclose(ours(x, training=False), theirs(x, training=False), atol=1e-5)
+
+
+def test_a_stack_is_relu_layers_and_a_linear_one():
+    stack = layers.Stack(2, 4, [3, 2])
+    x = rng.normal(size=(5, 6)).astype(np.float32)
+    y = stack(x)
+    h = x
+    for layer in stack.hidden:
+        h = np.maximum(h @ layer.kernel.numpy() + layer.bias.numpy(), 0)
+    expected = (h @ stack.head.kernel.numpy() + stack.head.bias.numpy()).reshape(5, 3, 2)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+def test_dropout_is_for_training_and_repeats_with_its_seed():
+    stack = layers.Stack(3, 64, [2], dropout=0.5)
+    x = tf.ones([4, 8])
+    once, again, other = (stack(x, training=True, seed=s) for s in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(once, again)
+    assert np.abs(once - other).max() > 1e-4
+    np.testing.assert_array_equal(stack(x), stack(x, training=False, seed=[1, 2]))
+
+
+def convolution(kernel, stride):
+    return layers.PatchConv2D(5, kernel, stride, padding="same", use_bias=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"), [(4, 3, 2), (2, 3, 1), (3, 3, 2), (4, 1, 2), (2, 7, 2), (1, 3, 1)]
+)
+def test_a_convolution_of_few_pixels_is_the_same_where_it_is_a_product(size, kernel, stride):
+    layer = convolution(kernel, stride)
+    x = tf.constant(rng.normal(size=(3, size, size, 4)), tf.float32)
+    layer(x)
+
+    def outputs_and_gradients(training):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=training)
+            loss = tf.reduce_sum(tf.sin(y))
+        return y, *tape.gradient(loss, [x, *layer.trainable_variables])
+
+    for plain, product in zip(
+        outputs_and_gradients(False), outputs_and_gradients(True), strict=True
+    ):
+        np.testing.assert_allclose(product, plain, atol=1e-5)
+
+
+def test_only_training_takes_products():
+    layer, x = convolution(3, 1), tf.zeros([1, 2, 2, 4])
+    layer(x)
+    kinds = [
+        {
+            op.type
+            for op in tf.function(layer)
+            .get_concrete_function(x, training=training)
+            .graph.get_operations()
+        }
+        for training in (False, True)
+    ]
+    assert "Conv2D" in kinds[0]
+    assert "MatMul" not in kinds[0]
+    assert "Conv2D" not in kinds[1]
+    assert "MatMul" in kinds[1]
