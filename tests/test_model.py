@@ -1,5 +1,7 @@
 """The forward paths of every variant."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +10,12 @@ from dcmls_tf import config, latent
 from dcmls_tf.model import DCMLS, predict_pose
 
 rng = np.random.default_rng(0)
-SMALL = {"joint_width": 16, "disc_width": 8, "input_size": 32, "reconstruction_size": 16}
+SMALL: dict[str, Any] = {
+    "joint_width": 16,
+    "disc_width": 8,
+    "input_size": 32,
+    "reconstruction_size": 16,
+}
 
 
 def build(**options):

@@ -1,5 +1,7 @@
 """Direct regression, and which model a configuration asks for."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,7 +11,12 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.model import DCMLS
 
 rng = np.random.default_rng(0)
-SMALL = {"joint_width": 16, "disc_width": 8, "input_size": 32, "reconstruction_size": 16}
+SMALL: dict[str, Any] = {
+    "joint_width": 16,
+    "disc_width": 8,
+    "input_size": 32,
+    "reconstruction_size": 16,
+}
 
 
 def build(**options):
