@@ -1,8 +1,31 @@
-"""Installs the package; `requirements.txt` locks the versions that it is tested with."""
+"""Installs the package; `requirements.txt` locks the versions that it is tested with.
 
+The scripts and flagfiles travel as `dcmls_tf.commands` and `dcmls_tf.configs`.
+"""
+
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "demo",
+    "prepare",
+    "render",
+    "reproduce",
+    "tune",
+    "probe",
+]
+# Package → its folder here.
+MOVED = {
+    "dcmls_tf.commands": "scripts",
+    "dcmls_tf.commands.export": "export",
+    "dcmls_tf.configs": "configs",
+}
 
 LITERT = ["ai-edge-litert>=2.3,<3"]
 OPENCV = ["opencv-python-headless>=4.10"]
@@ -12,13 +35,24 @@ PREDICT = [*LITERT, *OPENCV, "plotly>=6"]
 
 setup(
     name="dcmls_tf",
-    version="0.1.0",
+    version=re.findall(r'__version__ = "(.+)"', (ROOT / "dcmls_tf/__init__.py").read_text())[0],
     description="3D hand pose with a disentangled cross-modal latent space, in TensorFlow",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["dcmls_tf", "dcmls_tf.*"]),
-    package_data={"dcmls_tf": ["assets/*"], "dcmls_tf.rendering": ["assets/*"]},
+    packages=[*find_packages(include=["dcmls_tf", "dcmls_tf.*"]), *MOVED],
+    package_dir=MOVED,
+    package_data={
+        "dcmls_tf": ["assets/*", "py.typed"],
+        "dcmls_tf.configs": ["*.cfg"],
+        "dcmls_tf.rendering": ["assets/*"],
+    },
+    entry_points={
+        "console_scripts": [
+            *(f"dcmls-{name} = dcmls_tf.commands.{name}:cli" for name in COMMANDS),
+            "dcmls-export = dcmls_tf.commands.export.export:cli",
+        ]
+    },
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",

@@ -15,14 +15,14 @@ from dcmls_tf.photos import predictor as inference
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
     """The options of the page."""
     flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
     flags.DEFINE_string("host", "127.0.0.1", "Address to serve at; 0.0.0.0: to everybody.")
     flags.DEFINE_integer("port", 7860, "Port to serve at.", lower_bound=1, upper_bound=65535)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → a server, until Ctrl-C."""
     page = demo.build(inference.load(FLAGS.model))
     try:
@@ -31,6 +31,11 @@ def main(_):
         raise UserError(f"--port={FLAGS.port}: cannot be served at ({error})") from None
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-demo`."""
     define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

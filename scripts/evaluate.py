@@ -19,7 +19,7 @@ DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
     """The options of an evaluation; the model's own come from the run."""
     flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
     flags.DEFINE_enum("dataset", None, ("rhd", "stb"), "Reader of the raw folder (the run's).")
@@ -39,7 +39,7 @@ def define_flags():
     flags.DEFINE_integer("batch_size", 64, "Samples predicted at once.", lower_bound=1)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → one report."""
     report_path = FLAGS.report or os.path.join(FLAGS.run_dir, "report.json")
     result = runs.evaluate_run(
@@ -54,6 +54,11 @@ def main(_):
     print(f"written: {report_path} and {evaluation.beside(report_path, '*')}")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-evaluate`."""
     define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

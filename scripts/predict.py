@@ -25,7 +25,7 @@ from dcmls_tf.photos import predictor as inference
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
     """The options of a prediction; the model brings its own."""
     flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
     flags.DEFINE_multi_string(
@@ -40,7 +40,7 @@ def define_flags():
     flags.DEFINE_integer("max_frames", 0, "Frames of a video or camera; 0: all.", lower_bound=0)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → predictions in a folder."""
     sources = photos.find(FLAGS.input)
     predictor = inference.load(FLAGS.model)
@@ -66,6 +66,11 @@ def _finder(predictor):
     return predictions.finder(boxes, FLAGS.keypoints, side, detector)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-predict`."""
     define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

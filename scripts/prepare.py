@@ -11,7 +11,7 @@ from dcmls_tf import app, config
 from dcmls_tf.data import preparation
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → one prepared folder."""
     builder = preparation.from_config(config.from_flags())
     for split, info in builder.info.splits.items():
@@ -19,6 +19,11 @@ def main(_):
     print(f"prepared: {builder.data_path}")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-prepare`."""
     config.define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -48,5 +48,10 @@ def main(_: list[str]) -> None:
     print(f"written: {FLAGS.run_dir}/probes.json; tensorboard --logdir={folder}")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-probe`."""
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -41,5 +41,10 @@ def main(argv):
     )
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-render`."""
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -52,6 +52,11 @@ def main(_: list[str]) -> None:
     print(f"written: {', '.join(written)}")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-reproduce`."""
     define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -7,13 +7,18 @@ with `tensorboard --logdir=runs`.
 from dcmls_tf import app, config, distribution, runs
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → one run."""
     run = runs.Run(config.from_flags(), distribution.strategy())
     run.train()
     print(f"trained: {run.config.run_dir}, best validation EPE {run.best_epe_mm():.2f} mm")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-train`."""
     config.define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -40,6 +40,11 @@ def main(_: list[str]) -> None:
     print(f"written: {tables.TUNED_FILE}")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `dcmls-tune`."""
     define_flags()
     app.run(main)
+
+
+if __name__ == "__main__":
+    cli()

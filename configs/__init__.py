@@ -1,0 +1,1 @@
+"""Flagfiles; installed as `dcmls_tf.configs`."""

@@ -1,0 +1,1 @@
+"""Flags → an exported model; installed as `dcmls_tf.commands.export`."""

@@ -1,0 +1,1 @@
+"""Flags → one call of the Python API; installed as `dcmls_tf.commands`."""
