@@ -5,12 +5,21 @@ Colours are functions of the body's rest pose, so they stick to the skin as it m
 
 import dataclasses
 import functools
+from collections.abc import Callable, Iterable
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import noise
-from dcmls_tf.rendering.clothing import SLEEVE, Cover, limb_coordinates, relative_height
+from dcmls_tf.rendering.body import Person
+from dcmls_tf.rendering.clothing import (
+    SLEEVE,
+    Cover,
+    Outfit,
+    limb_coordinates,
+    relative_height,
+)
 from dcmls_tf.rendering.lighting import linear_from_srgb
 from dcmls_tf.rendering.regions import PARTS, vertex_normals
 
@@ -32,24 +41,28 @@ COLUMN = {name: i for i, name in enumerate(_CHANNELS)}
 class Surface:
     """N surface points as light meets them.
 
-    albedo: `[N, 3]` linear; bump: `[N, 3]` added to the normal; gloss, shininess: `[N]`;
-    is_skin, is_hand: `[N]` bool; occlusion: `[N]` share of the sky that folds leave.
+    albedo: linear RGB; bump: added to the normal; gloss: strength of the reflection, shininess:
+    its exponent; occlusion: share of the sky that folds leave.
     """
 
-    albedo: np.ndarray
-    bump: np.ndarray
-    gloss: np.ndarray
-    shininess: np.ndarray
-    is_skin: np.ndarray
-    is_hand: np.ndarray
-    occlusion: np.ndarray
+    albedo: Float[np.ndarray, "N 3"]
+    bump: Float[np.ndarray, "N 3"]
+    gloss: Float[np.ndarray, " N"]
+    shininess: Float[np.ndarray, " N"]
+    is_skin: Bool[np.ndarray, " N"]
+    is_hand: Bool[np.ndarray, " N"]
+    occlusion: Float[np.ndarray, " N"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Fabric:
-    """colours: `[2, 3]` linear; pattern: a name in `PATTERNS`; period: metres; gloss."""
+    """A cloth.
 
-    colours: np.ndarray
+    colours: two in linear RGB; pattern: a name in `PATTERNS`; period: of the pattern, metres;
+    fold: strength of the folds in the normal.
+    """
+
+    colours: Float[np.ndarray, "2 3"]
     pattern: str
     period: float
     fold: float
@@ -58,13 +71,17 @@ class Fabric:
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """One person's colours. skin, hair, iris: linear RGB `[3]`; blotch: strength of texture."""
+    """One person's colours in linear RGB.
 
-    skin: np.ndarray
-    palm: np.ndarray
-    hair: np.ndarray
-    iris: np.ndarray
-    polish: np.ndarray
+    polish: of the nails; blotch: strength of the skin's texture; redness: of knuckles and tips;
+    gloss: of the skin.
+    """
+
+    skin: Float[np.ndarray, "3"]
+    palm: Float[np.ndarray, "3"]
+    hair: Float[np.ndarray, "3"]
+    iris: Float[np.ndarray, "3"]
+    polish: Float[np.ndarray, "3"]
     blotch: float
     redness: float
     gloss: float
@@ -72,14 +89,14 @@ class Look:
     trousers: Fabric
 
 
-def skin_tone(tone):
-    """Linear RGB `[3]` of skin; 0 the lightest, 1 the darkest."""
+def skin_tone(tone: float) -> Float[np.ndarray, "3"]:
+    """Linear RGB of skin; 0 the lightest, 1 the darkest."""
     at = np.clip(tone, 0, 1) * (len(_TONES) - 1)
     srgb = [np.interp(at, np.arange(len(_TONES)), _TONES[:, c]) for c in range(3)]
     return linear_from_srgb(np.array(srgb))
 
 
-def sample_look(rng, person):
+def sample_look(rng: np.random.Generator, person: Person) -> Look:
     """Random `Look`, the skin's tone after the person's origins."""
     origin = person.phenotype
     tone = 0.15 * origin["caucasian"] + 0.35 * origin["asian"] + 0.85 * origin["african"]
@@ -103,7 +120,7 @@ def sample_look(rng, person):
     )
 
 
-def _colour(rng):
+def _colour(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
     """A clothing colour, linear RGB: often dark or grey, sometimes vivid."""
     hue, grey = rng.random(), rng.random() < 0.45
     saturation = rng.uniform(0, 0.18) if grey else rng.uniform(0.15, 0.7)
@@ -112,7 +129,7 @@ def _colour(rng):
     return linear_from_srgb(value * (1 - saturation + saturation * wheel))
 
 
-def _sample_fabric(rng, patterns=None):
+def _sample_fabric(rng: np.random.Generator, patterns: Iterable[str] | None = None) -> Fabric:
     first = _colour(rng)
     second = _colour(rng) if rng.random() < 0.6 else first * rng.uniform(0.35, 1.6)
     weights = PATTERN_WEIGHTS if patterns is None else {p: PATTERN_WEIGHTS[p] for p in patterns}
@@ -126,28 +143,33 @@ def _sample_fabric(rng, patterns=None):
     )
 
 
-def _float32(*values):
+def _float32(*values: float) -> Float[np.ndarray, " N"]:
     return np.array(values, np.float32)
 
 
-def _wave(coordinate, period):
+def _wave(coordinate: Float[np.ndarray, " N"], period: float) -> Float[np.ndarray, " N"]:
     return ((coordinate / period) % 1.0 < 0.5).astype(np.float32)
 
 
-def _zip(p, limbs, period):
+def _zip(
+    p: Float[np.ndarray, "N 3"], limbs: Float[np.ndarray, "N 3"], period: float
+) -> Float[np.ndarray, " N"]:
     """A strip down the front, and contrasting cuffs."""
     strip = (np.abs(p[:, 0]) < 0.25 * period) & (p[:, 2] > 0) & (limbs[:, SLEEVE] < 0.02)
     return (strip | (np.abs(limbs[:, SLEEVE] - 1.8) < 0.04)).astype(np.float32)
 
 
-def _panels(p, limbs, period):
+def _panels(
+    p: Float[np.ndarray, "N 3"], limbs: Float[np.ndarray, "N 3"], period: float
+) -> Float[np.ndarray, " N"]:
     """Sleeves and sides of another colour."""
     side = (limbs[:, SLEEVE] > 0.02) | (np.abs(p[:, 0]) > 0.11 + period)
     return side.astype(np.float32)
 
 
-# Share of the second colour `[N]` at rest points `p [N, 3]`.
-PATTERNS = {
+# (rest points `[N, 3]`, their limb coordinates `[N, 3]`, period in metres) → share of the
+# second colour `[N]`.
+PATTERNS: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
     "plain": lambda p, limbs, period: np.zeros(len(p), np.float32),
     "stripes": lambda p, limbs, period: _wave(p[:, 1], period),
     "pinstripes": lambda p, limbs, period: (p[:, 0] / (0.6 * period) % 1.0 < 0.15) * 0.8,
@@ -171,13 +193,21 @@ TROUSER_PATTERNS = ("plain", "pinstripes", "checks", "melange")
 
 
 class Texture:
-    """What appearance needs to know of a person's mesh, made once a person.
+    """A person's vertices at rest as `surface` reads them, made once a person.
 
-    channels: `[V, 18]`, columns by `COLUMN`; normals: `[V, 3]` at rest; joints: `[2, 21, 3]`
-    at rest; eyes: `[2, 2]` x and y of the irises at rest.
+    channels: columns by `COLUMN`; limbs: as `limb_coordinates`; height: as `relative_height`;
+    eyes: x and y of the irises.
     """
 
-    def __init__(self, person):
+    normals: Float[np.ndarray, "V 3"]
+    joints: Float[np.ndarray, "2 21 3"]
+    limbs: Float[np.ndarray, "V 3"]
+    height: Float[np.ndarray, " V"]
+    scalp: Bool[np.ndarray, " V"]
+    eyes: Float[np.ndarray, "2 2"]
+    channels: Float[np.ndarray, "V 18"]
+
+    def __init__(self, person: Person) -> None:
         body = person.body
         rest = person.rest_vertices
         self.normals = vertex_normals(rest, body.faces).astype(np.float32)
@@ -191,8 +221,8 @@ class Texture:
              body.lip, body.scalp, body.eye, noise.lookup(rest, 0.02)[:, :2], _folds(rest)]
         ).astype(np.float32)  # fmt: skip
 
-    def _palmar(self, person):
-        """`[V]`: cosine between a hand vertex's normal and where its bone's palm side faces."""
+    def _palmar(self, person: Person) -> Float[np.ndarray, " V"]:
+        """Cosine between a hand vertex's normal and where its bone's palm side faces."""
         palmar = np.zeros(len(self.normals))
         owner = np.argmax(person.body.weights, 1)
         for limbs in person.limbs:
@@ -204,8 +234,8 @@ class Texture:
                     palmar[mine] = (self.normals[mine] * mirror) @ facing[:, 2]
         return _spread(palmar, person.body.faces)
 
-    def _tips(self, person):
-        """`[V]`: 1 at fingertips, falling off over a centimetre."""
+    def _tips(self, person: Person) -> Float[np.ndarray, " V"]:
+        """1 at fingertips, falling off over a centimetre."""
         tip = np.zeros(len(self.normals))
         for side in (hand.LEFT, hand.RIGHT):
             mine = person.body.part == PARTS.index(f"hand_{hand.SIDES[side]}")
@@ -215,15 +245,21 @@ class Texture:
 
 
 @functools.lru_cache(maxsize=64)
-def texture_of(person):
+def texture_of(person: Person) -> Texture:
     """The person's `Texture`."""
     return Texture(person)
 
 
-def surface(look, outfit, texture, values, classes):
-    """`Surface` of N points.
+def surface(
+    look: Look,
+    outfit: Outfit,
+    texture: Texture,
+    values: Float[np.ndarray, "N 18"],
+    classes: Int[np.ndarray, " N"],
+) -> Surface:
+    """The `Surface` of N points.
 
-    values: `[N, 18]`, the texture's channels there; classes: `[N]` RHD mask classes.
+    values: the texture's channels there; classes: RHD's mask classes.
     """
     column = {name: values[:, i] for name, i in COLUMN.items()}
     rest, limbs = values[:, :3], values[:, 3:6]
@@ -254,25 +290,29 @@ def surface(look, outfit, texture, values, classes):
     )  # fmt: skip
 
 
-def _beyond_cuff(outfit, limbs):
+def _beyond_cuff(outfit: Outfit, limbs: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
     """How far beyond the sleeve's end, in parts of a limb; large away from the arm."""
     return np.where(limbs[:, SLEEVE] > 0.02, limbs[:, SLEEVE] - outfit.sleeve_end, 9.0)
 
 
-def _spread(values, faces, times=4):
-    """Vertex values `[V]` averaged with their neighbours' a few times."""
+def _spread(
+    values: Float[np.ndarray, " V"], faces: Int[np.ndarray, "F 3"], times: int = 4
+) -> Float[np.ndarray, " V"]:
+    """Vertex values averaged with their neighbours' a few times."""
     for _ in range(times):
         total = np.bincount(faces.ravel(), np.repeat(values[faces].mean(1), 3), len(values))
         values = total / np.maximum(np.bincount(faces.ravel(), minlength=len(values)), 1)
     return values
 
 
-def _folds(rest):
-    """How cloth's normals waver, `[V, 3]`."""
+def _folds(rest: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
+    """What folds add to cloth's normals."""
     return noise.lookup(rest, 0.06)[:, :3] + 0.5 * noise.lookup(rest, 0.03)[:, :3]
 
 
-def _skin(look, texture, values, classes):
+def _skin(
+    look: Look, texture: Texture, values: Float[np.ndarray, "N 18"], classes: Int[np.ndarray, " N"]
+) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]]:
     column = {name: values[:, i] for name, i in COLUMN.items()}
     rest = values[:, :3]
     pores = noise.lookup(rest, 0.004)
@@ -294,8 +334,13 @@ def _skin(look, texture, values, classes):
     return albedo, 0.018 * np.float32(look.blotch) * pores[:, :3]
 
 
-def _creases(texture, rest, palmar, classes):
-    """Redness of knuckles and darkness of the lines that fingers fold along, each `[N]`."""
+def _creases(
+    texture: Texture,
+    rest: Float[np.ndarray, "N 3"],
+    palmar: Float[np.ndarray, " N"],
+    classes: Int[np.ndarray, " N"],
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Redness of knuckles, and darkness of the lines that fingers fold along."""
     right = hand.is_of_side(classes, hand.RIGHT)
     left_first, right_first = (hand.HAND_CLASSES[s].start for s in (hand.LEFT, hand.RIGHT))
     segment = classes - np.where(right, right_first, left_first)
@@ -318,7 +363,12 @@ def _creases(texture, rest, palmar, classes):
     return np.clip(knuckle, 0, 1), np.clip(crease, 0, 1)
 
 
-def _cloth(fabric, rest, limbs, folds):
+def _cloth(
+    fabric: Fabric,
+    rest: Float[np.ndarray, "N 3"],
+    limbs: Float[np.ndarray, "N 3"],
+    folds: Float[np.ndarray, "N 3"],
+) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]]:
     share = PATTERNS[fabric.pattern](rest, limbs, fabric.period)[:, None]
     weave = noise.lookup(rest, 0.006)
     albedo = fabric.colours[0] * (1 - share) + fabric.colours[1] * share
@@ -326,12 +376,14 @@ def _cloth(fabric, rest, limbs, folds):
     return albedo * np.clip(1 + 0.03 * weave[:, 3:], 0.6, 1.4), bump
 
 
-def _hair(look, rest):
+def _hair(
+    look: Look, rest: Float[np.ndarray, "N 3"]
+) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]]:
     strands = noise.lookup(rest * (1.0, 0.25, 1.0), 0.006)
     return look.hair * np.clip(1 + 0.35 * strands[:, :1], 0.2, 2), 0.3 * strands[:, 1:4]
 
 
-def _eye(look, texture, rest):
+def _eye(look: Look, texture: Texture, rest: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
     gap = np.linalg.norm(rest[:, None, :2] - texture.eyes, axis=-1).min(1)[:, None]
     white = np.array([0.72, 0.68, 0.66])
     return np.where(gap < 0.0025, 0.01, np.where(gap < 0.006, look.iris, white))

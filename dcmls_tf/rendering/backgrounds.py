@@ -8,9 +8,11 @@ photograph serves evaluation only.
 import functools
 import hashlib
 import os
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering.camera import SIZE
@@ -36,7 +38,7 @@ _EVALUATION_EVERY = 5
 _LONGEST_SIDE = 900
 
 
-def photographs(folder=None):
+def photographs(folder: str | None = None) -> list[str]:
     """Sorted paths of a folder's photographs; scikit-image's public-domain ones by default."""
     if folder is None:
         import skimage
@@ -60,24 +62,24 @@ def photographs(folder=None):
     return paths
 
 
-def of_split(paths, split):
+def of_split(paths: list[str], split: str) -> list[str]:
     """The photographs of a split; none is in both."""
     held_out = paths[_EVALUATION_EVERY - 1 :: _EVALUATION_EVERY] or paths[-1:]
     return held_out if split == "evaluation" else [p for p in paths if p not in held_out]
 
 
-def digest(paths):
+def digest(paths: Sequence[str]) -> str:
     """A short text that changes with the photographs' names and sizes."""
     text = "\n".join(f"{os.path.basename(p)} {os.path.getsize(p)}" for p in paths)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _unreadable(path):
+def _unreadable(path: str) -> UserError:
     return UserError(f"--backgrounds: {path} is not a readable image; remove or replace it")
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path):
+def _read(path: str) -> UInt8[np.ndarray, "H W 3"]:
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
         raise _unreadable(path)
@@ -97,7 +99,7 @@ def sample_background(rng, paths):
     return brightness * linear_from_srgb(_recolour(rng, image))
 
 
-def pick(rng, paths):
+def pick(rng: np.random.Generator, paths: Sequence[str]) -> int:
     """The number of a random photograph, or -1 for a procedural background."""
     if not paths or rng.random() < PROCEDURAL_SHARE:
         return -1
@@ -115,7 +117,9 @@ def _crop(rng, image):
     return square[:, :: rng.choice([-1, 1])]
 
 
-def _recolour(rng, image):
+def _recolour(
+    rng: np.random.Generator, image: Float[np.ndarray, "H W 3"]
+) -> Float[np.ndarray, "H W 3"]:
     """Random contrast, saturation and colour balance of an sRGB image in 0..1."""
     saturation, contrast = rng.uniform(0.5, 1.25), rng.uniform(0.75, 1.1)
     mix = contrast * (saturation * np.eye(3) + (1 - saturation) / 3)
@@ -124,7 +128,7 @@ def _recolour(rng, image):
     return cv2.transform(image, balance * np.concatenate([mix, shift], 1))
 
 
-def _procedural(rng):
+def _procedural(rng: np.random.Generator) -> Float[np.ndarray, "H W 3"]:
     """Clouds of noise over a gradient, half of the time behind some flat shapes."""
     base, other = rng.uniform(0.1, 0.9, (2, 1)) + rng.normal(0, 0.12, (2, 3))
     ramp = np.linspace(0, 1, SIZE)[:, None, None]
@@ -138,7 +142,9 @@ def _procedural(rng):
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 3.0))
 
 
-def _with_shapes(rng, image):
+def _with_shapes(
+    rng: np.random.Generator, image: Float[np.ndarray, "H W 3"]
+) -> Float[np.ndarray, "H W 3"]:
     for _ in range(rng.integers(3, 14)):
         centre, size = rng.uniform(0, SIZE, 2), rng.uniform(15, 130, 2)
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 7)))

@@ -11,8 +11,10 @@ an arm or a leg is written for the left side; the right side is its mirror image
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from dcmls_tf import hand
@@ -34,8 +36,8 @@ _UPPER_ARM_TWIST = 0.4
 _CONVERGENCE = {2: 2.0, 3: 8.0, 4: 9.0, 5: 3.0}
 
 
-def rotation(axis, degrees):
-    """Rotation `[3, 3]` about coordinate axis 0, 1 or 2."""
+def rotation(axis: int, degrees: float) -> Float[np.ndarray, "3 3"]:
+    """Rotation about coordinate axis 0, 1 or 2."""
     return Rotation.from_euler("xyz"[axis], degrees, degrees=True).as_matrix()
 
 
@@ -53,7 +55,7 @@ def rotation_between(a, b):
     return rotation_from_vector(axis / sine * np.arctan2(sine, cosine))
 
 
-def euler_yzx(m):
+def euler_yzx(m: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
     """Degrees `(y, z, x)` with `m = Ry @ Rz @ Rx`."""
     return Rotation.from_matrix(m).as_euler("YZX", degrees=True)
 
@@ -89,18 +91,19 @@ class Arm:
     cup: flexion of the little finger's metacarpal, half as much for the ring finger's.
     """
 
-    upper: np.ndarray
+    upper: Float[np.ndarray, "3 3"]
     elbow: float = 15.0
     pronation: float = 0.0
-    wrist: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
-    fingers: np.ndarray = dataclasses.field(
+    wrist: Float[np.ndarray, "2"] = dataclasses.field(default_factory=lambda: np.zeros(2))
+    fingers: Float[np.ndarray, "5 4"] = dataclasses.field(
         default_factory=lambda: np.array([[35.0, 20, 10, 10]] + [[0, 20, 25, 15]] * 4, float)
     )
     thumb_twist: float = 0.0
     cup: float = 0.0
 
     @classmethod
-    def hanging(cls):
+    def hanging(cls) -> "Arm":
+        """An arm that hangs at the side."""
         return cls(frame(np.array([0.15, -1.0, 0.0]), np.array([0.0, 0.0, 1.0])))
 
 
@@ -113,22 +116,22 @@ class Pose:
     hips: `[2, 3]` flexion, abduction, outward rotation of each thigh; knees: `[2]` flexion.
     """
 
-    arms: tuple
-    spine: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
-    neck: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
-    hips: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((2, 3)))
-    knees: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
+    arms: tuple[Arm, ...]
+    spine: Float[np.ndarray, "3"] = dataclasses.field(default_factory=lambda: np.zeros(3))
+    neck: Float[np.ndarray, "3"] = dataclasses.field(default_factory=lambda: np.zeros(3))
+    hips: Float[np.ndarray, "2 3"] = dataclasses.field(default_factory=lambda: np.zeros((2, 3)))
+    knees: Float[np.ndarray, "2"] = dataclasses.field(default_factory=lambda: np.zeros(2))
 
     @classmethod
-    def rest(cls):
+    def rest(cls) -> "Pose":
         """Standing upright, arms hanging."""
         return cls((Arm.hanging(), Arm.hanging()))
 
-    def arm(self, side):
+    def arm(self, side: int | str) -> Arm:
         """The `Arm` of `hand.LEFT`, `hand.RIGHT` or a name in `hand.SIDES`."""
-        return self.arms[hand.SIDES.index(side) if side in hand.SIDES else side]
+        return self.arms[hand.SIDES.index(side) if isinstance(side, str) else side]
 
-    def mirrored(self):
+    def mirrored(self) -> "Pose":
         """The same pose with left and right exchanged."""
         flip = np.array([1.0, -1.0, -1.0])
         return Pose(
@@ -138,10 +141,10 @@ class Pose:
 
 @dataclasses.dataclass(frozen=True)
 class Posed:
-    """`vertices [V, 3]` float32 and `joints [2, 21, 3]` (left, right; canonical), metres."""
+    """A posed person in metres; joints of the left hand, then the right, in canonical order."""
 
-    vertices: np.ndarray
-    joints: np.ndarray
+    vertices: Float[np.ndarray, "V 3"]
+    joints: Float[np.ndarray, "2 21 3"]
 
 
 class Body:
@@ -173,19 +176,20 @@ class Body:
         self.scalp = regions.scalp(self)
 
     @classmethod
-    def load(cls, path=None):
-        """Body from an asset file; the package's own by default."""
+    def load(cls, path: str | pathlib.Path | None = None) -> "Body":
+        """The body in an asset file; in the package's own by default."""
         with np.load(path or ASSET) as archive:
             return cls(dict(archive))
 
-    def identities(self, split):
+    def identities(self, split: str) -> list[int]:
         """Identity numbers of a split; every sixth person is only in evaluation."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; it must be one of {SPLITS}")
         held_out = [i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 for i in range(self.num_identities)]
         return [i for i, held in enumerate(held_out) if held == (split == "evaluation")]
 
-    def person(self, identity):
+    def person(self, identity: int) -> "Person":
+        """The `Person` of an identity's number."""
         return Person(self, identity)
 
 
@@ -214,7 +218,7 @@ class Person:
             )
         )
 
-    def _rest_joints(self, side):
+    def _rest_joints(self, side: int) -> Float[np.ndarray, "21 3"]:
         points = np.empty((hand.NUM_JOINTS, 3))
         for j, (bone, tail) in enumerate(_JOINT_BONES):
             i = self.body.bone[bone + regions.SUFFIX[side]]
@@ -343,7 +347,12 @@ def _world_rotations(person, pose):
     return turned
 
 
-def _bend_chain(turned, bones, angles, base):
+def _bend_chain(
+    turned: dict[int, np.ndarray],
+    bones: Sequence[int],
+    angles: Float[np.ndarray, "3"],
+    base: Float[np.ndarray, "3 3"],
+) -> None:
     bend, side, turn = np.asarray(angles) / len(bones)
     step = rotation(1, turn) @ rotation(2, -side) @ rotation(0, bend)
     for i in bones:
@@ -398,7 +407,9 @@ def _turn_fingers(local, limbs, arm, palm):
             local[name] = base @ limbs.finger[name].T
 
 
-def _turn_thumb(local, limbs, arm, palm):
+def _turn_thumb(
+    local: dict[str, np.ndarray], limbs: _Limbs, arm: Arm, palm: Float[np.ndarray, "3 3"]
+) -> None:
     radial, palmar, *flexions = arm.fingers[0]
     r, p = np.radians([radial, palmar])
     direction = np.array([-np.sin(r) * np.cos(p), np.cos(r) * np.cos(p), np.sin(p)])
@@ -413,7 +424,7 @@ def _turn_thumb(local, limbs, arm, palm):
         local[name] = base @ limbs.finger[name].T
 
 
-def _turn_leg(local, hip, knee):
+def _turn_leg(local: dict[str, np.ndarray], hip: Float[np.ndarray, "3"], knee: float) -> None:
     flexion, abduction, outward = hip
     thigh = rotation(2, abduction) @ rotation(0, -flexion) @ rotation(1, outward)
     local["upperleg01"] = local["upperleg02"] = thigh

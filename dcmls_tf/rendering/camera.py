@@ -8,6 +8,7 @@ do RHD's, where fingers in the masks lie half a pixel up and left of the joints 
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
 
 from dcmls_tf.rendering.body import rotation, rotation_between
 
@@ -26,12 +27,14 @@ class Camera:
     rotation: np.ndarray
     position: np.ndarray
 
-    def to_camera(self, points):
-        """World `[..., 3]` to camera `[..., 3]`, metres."""
+    def to_camera(self, points: Float[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N 3"]:
+        """World to camera, metres."""
         return (points - self.position) @ self.rotation.T
 
-    def project(self, points):
-        """World `[..., 3]` to `(uv [..., 2] px, z [...] metres)`; z > 0 is in front."""
+    def project(
+        self, points: Float[np.ndarray, "*N 3"]
+    ) -> tuple[Float[np.ndarray, "*N 2"], Float[np.ndarray, "*N"]]:
+        """World, metres, to px and depth in metres, which is above 0 in front."""
         p = self.to_camera(points)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             uv = p[..., :2] / p[..., 2:] * self.K[0, 0] + self.K[:2, 2]
@@ -44,15 +47,22 @@ class Camera:
         return u * x + v * y + z
 
 
-def intrinsics(focal):
-    """K `[3, 3]` with the principal point in the image's centre, as in RHD."""
+def intrinsics(focal: float) -> Float[np.ndarray, "3 3"]:
+    """K with the principal point in the image's centre, as in RHD."""
     return np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1.0]])
 
 
-def look_at(target, direction, distance, roll, uv, K):
+def look_at(
+    target: Float[np.ndarray, "3"],
+    direction: Float[np.ndarray, "3"],
+    distance: float,
+    roll: float,
+    uv: Float[np.ndarray, "2"],
+    K: Float[np.ndarray, "3 3"],
+) -> Camera:
     """Camera `distance` metres from world point `target`, which it sees at pixel `uv`.
 
-    direction: unit `[3]` from the target to the camera; roll: degrees about the line of sight.
+    direction: unit vector from the target to the camera; roll: degrees about the line of sight.
     """
     z = -np.asarray(direction, float)
     x = np.cross(z, _UP)
@@ -63,7 +73,7 @@ def look_at(target, direction, distance, roll, uv, K):
     return Camera(K, towards @ rotation(2, roll) @ upright, target - distance * z)
 
 
-def sample_camera(rng, target):
+def sample_camera(rng: np.random.Generator, target: Float[np.ndarray, "3"]) -> Camera:
     """Random `Camera` around world point `target`, the middle of a hand.
 
     RHD's: half a metre from the hand, mostly from the person's front and near eye level,

@@ -9,8 +9,10 @@ import enum
 import functools
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from dcmls_tf.rendering import noise
+from dcmls_tf.rendering.body import Body
 from dcmls_tf.rendering.regions import PARTS
 
 SLEEVE, COLLAR, LEG = 0, 1, 2
@@ -27,8 +29,8 @@ class Cover(enum.IntEnum):
 
 
 @functools.lru_cache(maxsize=1)
-def limb_coordinates(body):
-    """`[V, 3]`: along the sleeve, the collar and the trouser leg; 0 where a limb begins.
+def limb_coordinates(body: Body) -> Float[np.ndarray, "V 3"]:
+    """How far along the sleeve, the collar and the trouser leg; 0 where a limb begins.
 
     A limb's first part spans 0..1, its second 1..2, and so on; hands begin at sleeve 2.
     """
@@ -59,10 +61,12 @@ class Outfit:
     trouser_thickness: float
     hair: float
 
-    def cover(self, limbs, height):
-        """`Cover` `[N]` of points with limb coordinates `[N, 3]`.
+    def cover(
+        self, limbs: Float[np.ndarray, "N 3"], height: Float[np.ndarray, " N"]
+    ) -> Int[np.ndarray, " N"]:
+        """The `Cover` of points.
 
-        height: `[N]`, as `hem` counts it.
+        limbs: as `limb_coordinates`; height: as `relative_height`.
         """
         sleeve, collar, leg = limbs.T
         arm = sleeve > 0.02
@@ -72,8 +76,14 @@ class Outfit:
         cover = np.where(top, Cover.TOP, np.where(trousers, Cover.TROUSERS, Cover.SKIN))
         return np.where(leg > 1.97, Cover.SHOES, cover)
 
-    def thickness(self, limbs, height, rest, scalp):
-        """Metres `[V]` by which vertices at `rest [V, 3]` are pushed out along their normals."""
+    def thickness(
+        self,
+        limbs: Float[np.ndarray, "V 3"],
+        height: Float[np.ndarray, " V"],
+        rest: Float[np.ndarray, "V 3"],
+        scalp: Bool[np.ndarray, " V"],
+    ) -> Float[np.ndarray, " V"]:
+        """Metres by which vertices at `rest` are pushed out along their normals."""
         cover = self.cover(limbs, height)
         folds = 1 + 0.5 * noise.lookup(rest, 0.12)[:, 0]
         end = np.clip(limbs[:, SLEEVE] / self.sleeve_end, 0, 1)
@@ -86,8 +96,8 @@ class Outfit:
         return np.where(scalp & (cover == Cover.SKIN), hair, thickness)
 
 
-def relative_height(rest):
-    """Height of rest points `[..., 3]` as a share of the way from the crotch to the waist.
+def relative_height(rest: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
+    """Height of rest points as a share of the way from the crotch to the waist.
 
     The rest pose stands with its feet at the lowest point, so the person's height scales it.
     """
@@ -96,7 +106,7 @@ def relative_height(rest):
     return (share - 0.47) / (0.62 - 0.47)
 
 
-def sample_outfit(rng):
+def sample_outfit(rng: np.random.Generator) -> Outfit:
     """Random `Outfit`: half of the sleeves reach the wrist."""
     kind = rng.random()
     if kind < 0.45:

@@ -12,17 +12,20 @@ import os
 import pickle
 import signal
 import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import tqdm
+from jaxtyping import Shaped
 
 from dcmls_tf import files
 from dcmls_tf.data import annotations
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import backgrounds
 from dcmls_tf.rendering.body import SPLITS
-from dcmls_tf.rendering.frame import encode_depth, render_frame
+from dcmls_tf.rendering.frame import Frame, encode_depth, render_frame
 from dcmls_tf.rendering.scene import sample_scene
 
 SETTINGS = "render_settings.json"
@@ -43,19 +46,25 @@ _PNG = {
 _FEWER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def image_path(out_dir, split, kind, index):
+def image_path(out_dir: str, split: str, kind: str, index: int) -> str:
     """Path of one image; `kind` is in `KINDS`."""
     return os.path.join(out_dir, split, kind, f"{index:05d}.png")
 
 
-def annotation_path(out_dir, split):
+def annotation_path(out_dir: str, split: str) -> str:
     """Path of a split's annotations."""
     return os.path.join(out_dir, split, f"anno_{split}.pickle")
 
 
 def render_dataset(
-    out_dir, counts, seed, workers=1, background_dir=None, annotations_only=False, progress=True
-):
+    out_dir: str,
+    counts: Mapping[str, int],
+    seed: int,
+    workers: int = 1,
+    background_dir: str | None = None,
+    annotations_only: bool = False,
+    progress: bool = True,
+) -> None:
     """Renders what is missing of a data set.
 
     counts: `{split: number of frames}`; annotations_only: no images, annotations alone.
@@ -73,15 +82,15 @@ def render_dataset(
         _claim(out_dir, settings)
         for split, count in counts.items():
             if count:
-                work = _Work(out_dir, split, seed, photographs, annotations_only)
-                _render_split(work, count, workers, progress)
+                job = FrameJob(out_dir, split, seed, photographs, annotations_only)
+                _render_split(job, count, workers, progress)
     except OSError as error:
         raise UserError(
             f"--out_dir={out_dir}: cannot write to {error.filename or out_dir} ({error.strerror})"
         ) from None
 
 
-def _claim(out_dir, settings):
+def _claim(out_dir: str, settings: Mapping[str, Any]) -> None:
     """Marks `out_dir` as made with `settings`, or checks that it was."""
     path = os.path.join(out_dir, SETTINGS)
     os.makedirs(out_dir, exist_ok=True)
@@ -101,16 +110,23 @@ def _claim(out_dir, settings):
             )
 
 
-class _Work:
-    """What a worker needs to know to make one frame of a split."""
+class FrameJob:
+    """Makes one frame of a split after another, in a worker; called with a frame's number."""
 
-    def __init__(self, out_dir, split, seed, photographs, annotations_only):
+    def __init__(
+        self,
+        out_dir: str,
+        split: str,
+        seed: int,
+        photographs: list[str],
+        annotations_only: bool,
+    ) -> None:
         self.out_dir, self.split, self.seed = out_dir, split, seed
         self.photographs = backgrounds.of_split(photographs, split) if photographs else []
         self.annotations_only = annotations_only
         self.journal = os.path.join(out_dir, split, f".anno_{split}.journal")
 
-    def __call__(self, index):
+    def __call__(self, index: int) -> bytes:
         """Makes frame `index` and returns its record."""
         if self.annotations_only:
             annotation = sample_scene(self.seed, self.split, index).annotation
@@ -120,14 +136,14 @@ class _Work:
             annotation = frame.annotation
         return np.array((index, annotation.xyz, annotation.uv_vis, annotation.K), _RECORD).tobytes()
 
-    def _write_images(self, frame, index):
+    def _write_images(self, frame: Frame, index: int) -> None:
         depth = encode_depth(frame.depth_m)
         images = (frame.colour[:, :, ::-1], frame.mask, depth[:, :, ::-1])
         for kind, image in zip(KINDS, images, strict=True):
             encoded = cv2.imencode(".png", image, _PNG[kind])[1]
             files.write(image_path(self.out_dir, self.split, kind, index), encoded.tobytes())
 
-    def finished(self, records):
+    def finished(self, records: Shaped[np.ndarray, " N"]) -> set[int]:
         """The indices among `records` whose images are all there."""
         done = set(records["index"].tolist())
         for kind in () if self.annotations_only else KINDS:
@@ -136,31 +152,31 @@ class _Work:
         return done
 
 
-def _render_split(work, count, workers, progress):
-    for kind in () if work.annotations_only else KINDS:
-        os.makedirs(os.path.join(work.out_dir, work.split, kind), exist_ok=True)
-    os.makedirs(os.path.join(work.out_dir, work.split), exist_ok=True)
-    records = _known_records(work)
+def _render_split(job: FrameJob, count: int, workers: int, progress: bool) -> None:
+    for kind in () if job.annotations_only else KINDS:
+        os.makedirs(os.path.join(job.out_dir, job.split, kind), exist_ok=True)
+    os.makedirs(os.path.join(job.out_dir, job.split), exist_ok=True)
+    records = _known_records(job)
     if len(records) and records["index"].max() >= count:
         raise UserError(
-            f"--{work.split}={count}: {work.out_dir} already holds frame "
+            f"--{job.split}={count}: {job.out_dir} already holds frame "
             f"{records['index'].max()}; ask for as many frames as before or more, or give "
             "another folder"
         )
-    done = work.finished(records)
+    done = job.finished(records)
     missing = [index for index in range(count) if index not in done]
     if missing:
-        files.write(work.journal, records[np.isin(records["index"], list(done))].tobytes())
-        _render_frames(work, missing, count, workers, progress)
-        records = _journalled(work)
-    if missing or os.path.exists(work.journal):
-        _finish(work, records)
+        files.write(job.journal, records[np.isin(records["index"], list(done))].tobytes())
+        _render_frames(job, missing, count, workers, progress)
+        records = _journalled(job)
+    if missing or os.path.exists(job.journal):
+        _finish(job, records)
 
 
-def _known_records(work):
+def _known_records(job: FrameJob) -> Shaped[np.ndarray, " N"]:
     """Records of frames made before, from the finished pickle and the journal."""
-    path = annotation_path(work.out_dir, work.split)
-    records = _journalled(work)
+    path = annotation_path(job.out_dir, job.split)
+    records = _journalled(job)
     if os.path.exists(path):
         finished = annotations.load(path)
         rows = [(i, *(finished[i][field] for field in _FIELDS)) for i in sorted(finished)]
@@ -168,31 +184,33 @@ def _known_records(work):
     return records[np.unique(records["index"], return_index=True)[1]]
 
 
-def _journalled(work):
+def _journalled(job: FrameJob) -> Shaped[np.ndarray, " N"]:
     """Records in the journal; what a kill left of a last one is dropped."""
-    if not os.path.exists(work.journal):
+    if not os.path.exists(job.journal):
         return np.zeros(0, _RECORD)
-    with open(work.journal, "rb") as file:
+    with open(job.journal, "rb") as file:
         data = file.read()
     return np.frombuffer(data[: len(data) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
 
 
-def _finish(work, records):
+def _finish(job: FrameJob, records: Shaped[np.ndarray, " N"]) -> None:
     """Writes RHD's pickle and removes the journal."""
     order = records[np.argsort(records["index"])]
     contents = {int(r["index"]): {field: np.array(r[field]) for field in _FIELDS} for r in order}
-    files.write(annotation_path(work.out_dir, work.split), pickle.dumps(contents, protocol=2))
-    os.remove(work.journal)
+    files.write(annotation_path(job.out_dir, job.split), pickle.dumps(contents, protocol=2))
+    os.remove(job.journal)
 
 
-def _render_frames(work, missing, count, workers, progress):
+def _render_frames(
+    job: FrameJob, missing: Sequence[int], count: int, workers: int, progress: bool
+) -> None:
     """Renders `missing` frames in worker processes and journals them in order."""
     tasks = [missing[i : i + _FRAMES_A_TASK] for i in range(0, len(missing), _FRAMES_A_TASK)]
     bar = tqdm.tqdm(
-        total=count, initial=count - len(missing), desc=work.split, unit="frame",
+        total=count, initial=count - len(missing), desc=job.split, unit="frame",
         disable=not progress, smoothing=0.05,
     )  # fmt: skip
-    with bar, open(work.journal, "ab") as journal, _executor(workers, work) as executor:
+    with bar, open(job.journal, "ab") as journal, _executor(workers, job) as executor:
         try:
             for data in executor.map(_run, tasks):
                 journal.write(data)
@@ -208,13 +226,13 @@ def _render_frames(work, missing, count, workers, progress):
             raise
 
 
-def _executor(workers, work):
+def _executor(workers: int, job: FrameJob) -> concurrent.futures.ProcessPoolExecutor:
     """A pool whose processes each use one thread, so that they share the cores evenly."""
     before = {name: os.environ.get(name) for name in _FEWER}
     os.environ.update(_FEWER)
     try:
         executor = concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _start, (work,)
+            workers, multiprocessing.get_context("spawn"), _start, (job,)
         )
         executor.submit(int).result()
     finally:
@@ -223,24 +241,26 @@ def _executor(workers, work):
     return executor
 
 
-_work = None
+# A worker's job, which `_start` sets.
+_job: FrameJob
 
 
-def _start(work):
+def _start(job: FrameJob) -> None:
     """Prepares a worker: interrupts are the parent's to handle, and it ends with the parent."""
-    global _work
-    _work = work
+    global _job
+    _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
+    assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _run(indices):
-    return b"".join(_work(index) for index in indices)
+def _run(indices: Sequence[int]) -> bytes:
+    return b"".join(_job(index) for index in indices)
 
 
-def check_counts(counts):
+def check_counts(counts: Mapping[str, int]) -> None:
     """Raises `UserError` unless some split has frames; counts are known to be >= 0."""
     if not any(counts.get(split, 0) for split in SPLITS):
         raise UserError("--training=0 and --evaluation=0: nothing to render")

@@ -5,9 +5,12 @@ shaded in its place.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import appearance, lighting, raycast
@@ -26,29 +29,31 @@ _SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """colour: `[320, 320, 3]` uint8 RGB; mask: `[320, 320]` uint8, RHD's classes; depth_m:
-    `[320, 320]` metres along the camera's axis, infinite in the background.
+    """A rendered frame.
+
+    colour: RGB; mask: RHD's classes; depth_m: along the camera's axis, infinite in the
+    background.
     """
 
-    colour: np.ndarray
-    mask: np.ndarray
-    depth_m: np.ndarray
+    colour: UInt8[np.ndarray, "320 320 3"]
+    mask: UInt8[np.ndarray, "320 320"]
+    depth_m: Float[np.ndarray, "320 320"]
     annotation: Annotation
 
 
-def encode_depth(depth_m):
-    """RHD's depth image `[..., 3]` uint8 RGB: 16 bits in R (high) and G, 65535 for 5 m."""
+def encode_depth(depth_m: Float[np.ndarray, "*N"]) -> UInt8[np.ndarray, "*N 3"]:
+    """RHD's depth image, RGB: 16 bits in R (high) and G, 65535 for 5 m."""
     value = np.round(np.clip(depth_m / MAX_DEPTH_M, 0, 1) * 65535).astype(np.uint16)
     return np.stack([value >> 8, value & 255, 0 * value], -1).astype(np.uint8)
 
 
-def decode_depth(image):
-    """Metres `[...]` from RHD's depth image `[..., 3]`."""
+def decode_depth(image: UInt8[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N"]:
+    """Metres from RHD's depth image."""
     high, low = image[..., 0].astype(float), image[..., 1].astype(float)
     return (256 * high + low) / 65535 * MAX_DEPTH_M
 
 
-def render_frame(seed, split, index, photographs):
+def render_frame(seed: int, split: str, index: int, photographs: Sequence[str]) -> Frame:
     """The `Frame` that `(seed, split, index)` stands for, before `photographs` (paths)."""
     return render(sample_scene(seed, split, index), generator(seed, split, index, 1), photographs)
 
@@ -131,7 +136,8 @@ class _Renderer:
         near = np.flatnonzero(cv2.dilate(coarse, np.ones((reach, reach), np.uint8)))
         return self.cast(pixels[near] + 0.5).spread(near, len(pixels))
 
-    def cast(self, uv):
+    def cast(self, uv: Float[np.ndarray, "N 2"]) -> raycast.Hits:
+        """Hits of points in the image, px."""
         return self.mesh.first_hits(self.camera.position, self.camera.rays(uv))
 
     def shade(self, hits):
@@ -146,7 +152,9 @@ class _Renderer:
         bumped = lighting.unit(normals + surface.bump)
         return lighting.shade(self.rng, self.light, self.mesh, surface, points, bumped, to_eye)
 
-    def supersample(self, pixels, background):
+    def supersample(
+        self, pixels: Int[np.ndarray, "N 2"], background: Float[np.ndarray, "320 320 3"]
+    ):
         """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
         inside = (pixels[:, None] + 0.5 + _SUBPIXELS).reshape(-1, 2)
         hits = self.cast(inside)
@@ -179,8 +187,10 @@ def _contrasts(radiance, where):
     )
 
 
-def _beside(shape, differ):
-    """`[N]` bool: pixels that `differ` from one beside, above or below them."""
+def _beside(
+    shape: tuple[int, int], differ: Callable[[Any, Any], np.ndarray]
+) -> Bool[np.ndarray, " N"]:
+    """Whether a pixel differs from one beside, above or below it."""
     found = np.zeros(shape, bool)
     for first, second in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
         across = differ(first, second)

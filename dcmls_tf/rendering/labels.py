@@ -6,8 +6,11 @@ they can be drawn again without rendering.
 
 import json
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import appearance, backgrounds, dataset, lighting
@@ -16,7 +19,7 @@ from dcmls_tf.rendering.scene import generator, sample_scene
 PROCEDURAL = -1
 
 
-def settings(raw_dir):
+def settings(raw_dir: str) -> dict[str, Any]:
     """What a folder was rendered with. Raises `UserError` when it was not rendered."""
     path = os.path.join(raw_dir, dataset.SETTINGS)
     try:
@@ -29,8 +32,10 @@ def settings(raw_dir):
         ) from None
 
 
-def identities_and_backgrounds(raw_dir, split, indices, background_dir=None):
-    """Identity and background of frames, two int arrays `[N]`.
+def identities_and_backgrounds(
+    raw_dir: str, split: str, indices: Iterable[int], background_dir: str | None = None
+) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"]]:
+    """Identity and background of frames.
 
     A background is the number of its photograph among the split's, or `PROCEDURAL`.
     background_dir: as when rendered; `None` for the default photographs. Raises `UserError`
@@ -45,11 +50,12 @@ def identities_and_backgrounds(raw_dir, split, indices, background_dir=None):
     if made["backgrounds"] != backgrounds.digest(photographs):
         raise UserError(f"--backgrounds={background_dir}: not the photographs of {raw_dir}")
     paths = backgrounds.of_split(photographs, split) if photographs else []
-    found = [_of_frame(made["seed"], split, int(index), paths) for index in indices]
-    return tuple(np.array(found, int).reshape(-1, 2).T)
+    pairs = [_of_frame(made["seed"], split, int(index), paths) for index in indices]
+    identities, numbers = np.array(pairs, int).reshape(-1, 2).T
+    return identities, numbers
 
 
-def _of_frame(seed, split, index, paths):
+def _of_frame(seed: int, split: str, index: int, paths: Sequence[str]) -> tuple[int, int]:
     scene = sample_scene(seed, split, index)
     # As `frame.render` draws: light, colours, then the background.
     rng = generator(seed, split, index, 1)

@@ -6,11 +6,16 @@ Everything is linear radiance until `develop`, the camera's exposure, blur, nois
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float, Shaped, UInt8
 
+from dcmls_tf.rendering import raycast
 from dcmls_tf.rendering.body import rotation
+from dcmls_tf.rendering.camera import Camera
 
 # How far red, green and blue light creeps past the terminator inside skin.
 _SKIN_WRAP = np.array([0.28, 0.14, 0.09], np.float32)
@@ -22,20 +27,21 @@ _TABLE = 1 << 14
 
 @dataclasses.dataclass(frozen=True)
 class Lighting:
-    """direction: `[3]` to the key lamp, world; key, sky, ground: linear RGB `[3]`.
+    """The light of a scene: a key lamp, and what comes from the sky and the ground.
 
-    softness: radius of the lamp, radians; exposure: factor on the radiance.
+    direction: to the key lamp, world; key, sky, ground: linear RGB; softness: radius of the
+    lamp, radians; exposure: factor on the radiance.
     """
 
-    direction: np.ndarray
-    key: np.ndarray
-    sky: np.ndarray
-    ground: np.ndarray
+    direction: Float[np.ndarray, "3"]
+    key: Float[np.ndarray, "3"]
+    sky: Float[np.ndarray, "3"]
+    ground: Float[np.ndarray, "3"]
     softness: float
     exposure: float
 
 
-def sample_lighting(rng, camera):
+def sample_lighting(rng: np.random.Generator, camera: Camera) -> Lighting:
     """Random `Lighting`: from any upper direction, more often from the camera's side."""
     to_camera = -camera.rotation[2]
     heading = np.degrees(np.arctan2(to_camera[0], to_camera[2]))
@@ -51,7 +57,7 @@ def sample_lighting(rng, camera):
     if rng.random() < 0.25:
         exposure *= rng.uniform(0.12, 0.5)  # dusk, night, shade
     colours = (c.astype(np.float32) for c in (direction, 1.6 * share * tint, sky, ground))
-    return Lighting(*colours, rng.uniform(0.003, 0.012), exposure)
+    return Lighting(*colours, softness=rng.uniform(0.003, 0.012), exposure=exposure)
 
 
 def shade(rng, light, mesh, surface, points, normals, to_eye):
@@ -79,8 +85,14 @@ def shade(rng, light, mesh, surface, points, normals, to_eye):
     return surface.albedo * (light.key * diffuse + ambient) + specular
 
 
-def _lit(mesh, points, normals, lamp, cosine):
-    """`[N]` bool: whether the lamp is seen; surfaces turned far away are taken as lit."""
+def _lit(
+    mesh: raycast.Mesh,
+    points: Float[np.ndarray, "N 3"],
+    normals: Float[np.ndarray, "N 3"],
+    lamp: Float[np.ndarray, "N 3"],
+    cosine: Float[np.ndarray, " N"],
+) -> Bool[np.ndarray, " N"]:
+    """Whether the lamp is seen; surfaces turned far away are taken as lit."""
     facing = np.flatnonzero(cosine > 0.02)
     lit = np.ones(len(points), bool)
     start = points[facing] + _SHADOW_LIFT * normals[facing]
@@ -101,8 +113,10 @@ def _openness(mesh, points, normals, where):
     return openness
 
 
-def develop(rng, radiance):
-    """Linear image `[H, W, 3]` to uint8 sRGB: lens blur, motion blur, sensor noise."""
+def develop(
+    rng: np.random.Generator, radiance: Float[np.ndarray, "H W 3"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Linear image to sRGB, with lens blur, motion blur and sensor noise."""
     image = cv2.GaussianBlur(radiance.astype(np.float32), (0, 0), rng.uniform(0.35, 0.75))
     if rng.random() < 0.12:
         image = cv2.filter2D(image, -1, _motion_kernel(rng))
@@ -113,18 +127,18 @@ def develop(rng, radiance):
 
 
 @functools.lru_cache(maxsize=1)
-def _noise_plate():
+def _noise_plate() -> Float[np.ndarray, "1024 1024 3"]:
     return np.random.default_rng(1948).standard_normal((1024, 1024, 3), np.float32)
 
 
-def _noise(rng, shape):
+def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarray, "H W 3"]:
     """White noise of a shape: a random window of one plate, since drawing it anew is slow."""
     plate = _noise_plate()
     top, left = rng.integers(plate.shape[0] - shape[0]), rng.integers(plate.shape[1] - shape[1])
     return plate[top : top + shape[0], left : left + shape[1]]
 
 
-def _motion_kernel(rng):
+def _motion_kernel(rng: np.random.Generator) -> Float[np.ndarray, "7 7"]:
     length, angle = rng.uniform(1, 4), rng.uniform(0, np.pi)
     kernel = np.zeros((7, 7), np.float32)
     for t in np.linspace(-0.5, 0.5, 15):
@@ -133,30 +147,32 @@ def _motion_kernel(rng):
     return kernel / kernel.sum()
 
 
-def srgb_from_linear(linear):
+def srgb_from_linear(linear: Shaped[Any, "*N"]) -> Float[np.ndarray, "*N"]:
     """Linear 0..1 to sRGB 0..1 (IEC 61966-2-1), clipped."""
     return _tabulated(_encode_srgb, linear)
 
 
-def linear_from_srgb(srgb):
+def linear_from_srgb(srgb: Shaped[Any, "*N"]) -> Float[np.ndarray, "*N"]:
     """sRGB 0..1 to linear 0..1 (IEC 61966-2-1)."""
     return _tabulated(_decode_srgb, srgb)
 
 
-def _encode_srgb(linear):
+def _encode_srgb(linear: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-def _decode_srgb(srgb):
+def _decode_srgb(srgb: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
 @functools.lru_cache(maxsize=2)
-def _table(curve):
+def _table(curve: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, " N"]:
     return curve(np.arange(_TABLE) / (_TABLE - 1)).astype(np.float32)
 
 
-def _tabulated(curve, values):
+def _tabulated(
+    curve: Callable[[np.ndarray], np.ndarray], values: Shaped[Any, "*N"]
+) -> Float[np.ndarray, "*N"]:
     """The curve by table: powers of every pixel would take longer than casting them."""
     last = np.float32(_TABLE - 1)
     index = np.clip(np.asarray(values, np.float32) * last + np.float32(0.5), 0, last)
@@ -164,8 +180,8 @@ def _tabulated(curve, values):
 
 
 @functools.lru_cache(maxsize=1)
-def _sphere(count):
-    """`[count, 3]` directions spread evenly (a Fibonacci lattice)."""
+def _sphere(count: int) -> Float[np.ndarray, "N 3"]:
+    """Directions spread evenly (a Fibonacci lattice)."""
     z = 1 - (2 * np.arange(count) + 1) / count
     turn = np.pi * (3 - np.sqrt(5)) * np.arange(count)
     radius = np.sqrt(1 - z**2)
@@ -173,10 +189,12 @@ def _sphere(count):
     return points.astype(np.float32)
 
 
-def _dot(a, b):
+def _dot(
+    a: Float[np.ndarray, "N 3"], b: Float[np.ndarray, "N 3"] | Float[np.ndarray, "3"]
+) -> Float[np.ndarray, " N"]:
     return a @ b if b.ndim == 1 else np.einsum("nc,nc->n", a, b)
 
 
-def unit(v):
-    """Vectors `[..., C]` scaled to length 1."""
+def unit(v: Float[np.ndarray, "*N C"]) -> Float[np.ndarray, "*N C"]:
+    """Vectors scaled to length 1."""
     return v / np.sqrt(np.maximum(np.einsum("...c,...c->...", v, v), 1e-20))[..., None]

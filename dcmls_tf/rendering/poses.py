@@ -8,9 +8,13 @@ Schieber & Santello (J. Appl. Physiol. 2004).
 """
 
 import dataclasses
+import functools
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import body as body_lib
@@ -61,13 +65,13 @@ class Gesture:
     """
 
     thumb: str
-    index: tuple
-    middle: tuple
-    ring: tuple
-    little: tuple
+    index: tuple[float, ...]
+    middle: tuple[float, ...]
+    ring: tuple[float, ...]
+    little: tuple[float, ...]
     spread: float = 4.0
     cup: float = 3.0
-    deviations: tuple = (0, 0, 0, 0)
+    deviations: tuple[float, float, float, float] = (0, 0, 0, 0)
 
 
 _OUT, _BENT = (2, 4), (72, 95)
@@ -147,11 +151,11 @@ class Reach:
     """
 
     weight: float
-    target: tuple
+    target: tuple[float, float, float]
     jitter: float
-    swivel: tuple
-    pronation: tuple
-    flexion: tuple = (-5, 18)
+    swivel: tuple[float, float]
+    pronation: tuple[float, float]
+    flexion: tuple[float, float] = (-5, 18)
 
 
 REACHES = {
@@ -181,7 +185,7 @@ _UPPER_SHARE = 0.527  # upper arm's share of the arm's length
 _DOWN = np.array([0.12, -1.0, -0.55])
 
 
-def gestures(split):
+def gestures(split: str) -> list[str]:
     """Names of a split's gestures; `NEUTRAL` is in both."""
     if split not in body_lib.SPLITS:
         raise ValueError(f"split is {split!r}; it must be one of {body_lib.SPLITS}")
@@ -189,12 +193,12 @@ def gestures(split):
     return [name for name in GESTURES if (name in HELD_OUT) == held_out or name == NEUTRAL]
 
 
-def _clip(value, limit):
+def _clip(value: float | Float[np.ndarray, " N"], limit: str) -> np.ndarray:
     return np.clip(value, *LIMITS[limit])
 
 
-def hand_angles(gesture):
-    """`(fingers [5, 4], twist, cup)` of a gesture, as `body.Arm` holds them."""
+def hand_angles(gesture: Gesture) -> tuple[Float[np.ndarray, "5 4"], float, float]:
+    """Fingers, thumb's twist and cup of a gesture, as `body.Arm` holds them."""
     radial, palmar, twist, mcp, ip = THUMBS[gesture.thumb]
     fingers = np.zeros((5, 4))
     fingers[0] = radial, palmar, mcp, ip
@@ -205,8 +209,8 @@ def hand_angles(gesture):
     return fingers, float(twist), float(gesture.cup)
 
 
-def _finger_noise(rng):
-    """Noise `[4, 3]` (deviation, MCP, PIP): a common part, one smooth over neighbours, one own."""
+def _finger_noise(rng: np.random.Generator) -> Float[np.ndarray, "4 3"]:
+    """Noise of deviation, MCP and PIP: a common part, one smooth over neighbours, one own."""
     smooth = rng.normal(0, 1, 6)
     smooth = 0.5 * (smooth[:-2] + smooth[1:-1] + smooth[2:])
     deviation = _FAN * rng.normal(0, 2) + rng.normal(0, 3.5) + 2.5 * smooth
@@ -215,14 +219,16 @@ def _finger_noise(rng):
     return np.column_stack([deviation + rng.normal(0, 3, 4), flexion[:, 1:]])
 
 
-def sample_hand(rng, split):
-    """`(fingers [5, 4], twist, cup)`: a blend of two gestures with correlated noise."""
+def sample_hand(
+    rng: np.random.Generator, split: str
+) -> tuple[Float[np.ndarray, "5 4"], float, float]:
+    """As `hand_angles`: a blend of two gestures with correlated noise."""
     names = gestures(split)
     everyday = [name for name in names if name in EVERYDAY]
     pool = everyday if rng.random() < 0.5 else names
     first = hand_angles(GESTURES[rng.choice(pool)])
     second = hand_angles(GESTURES[rng.choice(names if rng.random() < 0.4 else everyday)])
-    share = rng.beta(0.5, 1.2)
+    share: Any = rng.beta(0.5, 1.2)  # scales numbers and arrays alike
     fingers, twist, cup = ((1 - share) * a + share * b for a, b in zip(first, second, strict=True))
     fingers[1:, :3] += _finger_noise(rng)
     # From freely bent (2/3) to pressed straight against a palm or an object.
@@ -232,8 +238,10 @@ def sample_hand(rng, split):
     return limit_hand(fingers, twist, cup + abs(rng.normal(0, 3)))
 
 
-def limit_hand(fingers, twist, cup):
-    """Within `LIMITS`; a bent finger hardly abducts, since its collateral ligaments are taut."""
+def limit_hand(
+    fingers: Float[np.ndarray, "5 4"], twist: float, cup: float
+) -> tuple[Float[np.ndarray, "5 4"], float, float]:
+    """Brings angles within `LIMITS`; a bent finger hardly abducts: its ligaments are taut."""
     fingers = fingers.copy()
     bend = np.radians(np.clip(fingers[1:, 1], 0, 90))
     fingers[1:, 0] *= 0.3 + 0.7 * np.cos(bend)
@@ -248,12 +256,14 @@ def limit_hand(fingers, twist, cup):
     return fingers, float(_clip(twist, "thumb_twist")), float(_clip(cup, "cup"))
 
 
-def _crossing(pair):
+def _crossing(pair: Float[np.ndarray, "2 4"]) -> float:
     """Degrees by which two neighbours may cross: more if their bases are bent differently."""
     return 0.6 * abs(pair[0, 1] - pair[1, 1])
 
 
-def _solve_arm(target, swivel):
+def _solve_arm(
+    target: Float[np.ndarray, "3"], swivel: float
+) -> tuple[Float[np.ndarray, "3 3"], float]:
     """Upper-arm frame and elbow flexion that bring the wrist to `target` (arm lengths)."""
     reach = np.linalg.norm(target)
     direction = target / reach
@@ -271,7 +281,9 @@ def _solve_arm(target, swivel):
     return body_lib.frame(along, target - along * upper), elbow
 
 
-def sample_arm(rng, split, reaches=None):
+def sample_arm(
+    rng: np.random.Generator, split: str, reaches: Mapping[str, Reach] | None = None
+) -> body_lib.Arm:
     """Random `Arm`: a reach with jitter, forearm and wrist angles, and a hand."""
     reaches = REACHES if reaches is None else reaches
     weights = np.array([r.weight for r in reaches.values()])
@@ -293,7 +305,15 @@ def sample_arm(rng, split, reaches=None):
     )
 
 
-def _sample_trunk(rng):
+def _sample_trunk(
+    rng: np.random.Generator,
+) -> tuple[
+    Float[np.ndarray, "3"],
+    Float[np.ndarray, "3"],
+    Float[np.ndarray, "2 3"],
+    Float[np.ndarray, "2"],
+    bool,
+]:
     """Spine, neck, hips, knees, and whether the person sits."""
     spine = np.clip(rng.normal([6, 0, 0], [10, 5, 10]), [-15, -15, -30], [45, 15, 30])
     neck = np.clip(rng.normal([4, 0, 0], [12, 6, 18]), [-30, -20, -50], [40, 20, 50])
@@ -329,7 +349,8 @@ class _Obstacles:
             mine = np.isin(body.part, [body_lib.PARTS.index(part) for part in parts])
             self.stacks.append(self._stack(person.rest_vertices[mine]))
 
-    def _stack(self, points):
+    def _stack(self, points: Float[np.ndarray, "N 3"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Heights of the slices' edges `[S + 1]`, lowest and highest x and z in each `[S, 2]`."""
         edges = np.linspace(points[:, 1].min(), points[:, 1].max(), self.SLICES + 1)
         low, high = [], []
         for bottom, top in itertools.pairwise(edges):
@@ -362,10 +383,10 @@ def _arm_points(person, transforms, joints, side):
     return np.concatenate([joints[side], wrist + (1 - shares) * (elbow - wrist)])
 
 
-def _hands_apart(joints, least=0.035):
+def _hands_apart(joints: Float[np.ndarray, "2 21 3"], least: float = 0.035) -> bool:
     """Whether no joint of one hand is nearer than `least` metres to one of the other's."""
     gap = np.linalg.norm(joints[0][:, None] - joints[1][None], axis=-1)
-    return gap.min() > least
+    return bool(gap.min() > least)
 
 
 def fingers_apart(joints, least=0.2):
@@ -429,15 +450,12 @@ def _aside(arm):
     return dataclasses.replace(arm, upper=upper, elbow=elbow)
 
 
-def _default_person():
-    body = body_lib.default_body()
-    if not hasattr(body, "reference_person"):
-        body.reference_person = body.person(0)
-    return body.reference_person
+@functools.lru_cache(maxsize=1)
+def _default_person() -> body_lib.Person:
+    return body_lib.default_body().person(0)
 
 
-def person_obstacles(person):
+@functools.lru_cache(maxsize=64)
+def person_obstacles(person: body_lib.Person) -> _Obstacles:
     """The person's `_Obstacles`, made once."""
-    if not hasattr(person, "obstacles"):
-        person.obstacles = _Obstacles(person)
-    return person.obstacles
+    return _Obstacles(person)

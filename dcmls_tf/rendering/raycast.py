@@ -7,30 +7,33 @@ import contextlib
 import dataclasses
 import functools
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore import EmbreeDevice
+from embreex.rtcore_scene import EmbreeScene
+from jaxtyping import Bool, Float, Int, Shaped
 
 
 @dataclasses.dataclass(frozen=True)
 class Hits:
     """Where N rays first meet the mesh.
 
-    face: `[N]` index, -1 for a miss; weights: `[N, 3]` of the face's corners; distance: `[N]`
-    in lengths of the ray's direction.
+    face: its index, -1 for a miss; weights: of the face's corners; distance: in lengths of the
+    ray's direction.
     """
 
-    face: np.ndarray
-    weights: np.ndarray
-    distance: np.ndarray
+    face: Int[np.ndarray, " N"]
+    weights: Float[np.ndarray, "N 3"]
+    distance: Float[np.ndarray, " N"]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> "Hits":
         return Hits(self.face[rows], self.weights[rows], self.distance[rows])
 
-    def spread(self, rows, count):
-        """`count` hits: these in `rows`, misses elsewhere."""
+    def spread(self, rows: Int[np.ndarray, " M"], count: int) -> "Hits":
+        """Hits of `count` rays: these in `rows`, misses elsewhere."""
         spread = Hits(
             np.full(count, -1, self.face.dtype),
             np.zeros((count, 3), self.weights.dtype),
@@ -42,37 +45,36 @@ class Hits:
 
 
 class Mesh:
-    """A triangle mesh ready to be hit. vertices: `[V, 3]`; faces: `[F, 3]`.
+    """A triangle mesh ready to be hit. Vertices that no face uses cost nothing."""
 
-    Vertices that no face uses cost nothing.
-    """
-
-    def __init__(self, vertices, faces):
+    def __init__(self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> None:
         used = np.zeros(len(vertices), bool)
         used[faces] = True
         vertices, faces = vertices[used], (np.cumsum(used) - 1)[faces]
-        self._scene = rtcore_scene.EmbreeScene(_device())
+        self._scene = EmbreeScene(_device())
         self._mesh = TriangleMesh(
             self._scene,
             np.ascontiguousarray(vertices, np.float32),
             np.ascontiguousarray(faces, np.int32),
         )
 
-    def first_hits(self, origins, directions):
-        """`Hits` of rays from `origins` (`[N, 3]` or `[3]`) along `directions [N, 3]`."""
+    def first_hits(self, origins: Shaped[Any, "..."], directions: Shaped[Any, "N 3"]) -> Hits:
+        """`Hits` of rays from `origins` (`[N, 3]`, or `[3]` for all) along `directions`."""
         found = self._scene.run(*_rays(origins, directions), output=True)
         u, v = found["u"], found["v"]
         return Hits(found["primID"], np.stack([1 - u - v, u, v], 1), found["tfar"])
 
-    def occluded(self, origins, directions, reach=1e6):
-        """`[N]` bool: whether something is met within `reach` lengths of the direction."""
+    def occluded(
+        self, origins: Shaped[Any, "..."], directions: Shaped[Any, "N 3"], reach: float = 1e6
+    ) -> Bool[np.ndarray, " N"]:
+        """Whether something is met within `reach` lengths of the direction; rays as above."""
         origins, directions = _rays(origins, directions)
         limits = np.full(len(directions), reach, np.float32)
         return self._scene.run(origins, directions, dists=limits, query="OCCLUDED") >= 0
 
 
 @functools.cache
-def _device():
+def _device() -> EmbreeDevice:
     """This process's Embree device, of one thread: meshes here are too small to share out.
 
     Embree takes a thread for every core that the process may use when the device is made, and
@@ -83,7 +85,7 @@ def _device():
 
 
 @contextlib.contextmanager
-def _on_one_core():
+def _on_one_core() -> Iterator[None]:
     """Keeps this thread to one core meanwhile, where the system lets it (Linux does)."""
     if not hasattr(os, "sched_setaffinity"):
         yield
@@ -96,7 +98,9 @@ def _on_one_core():
         os.sched_setaffinity(0, cores)
 
 
-def _rays(origins, directions):
+def _rays(
+    origins: Shaped[Any, "..."], directions: Shaped[Any, "N 3"]
+) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]]:
     directions = np.ascontiguousarray(directions, np.float32)
     origins = np.broadcast_to(np.asarray(origins, np.float32), directions.shape)
     return np.ascontiguousarray(origins), directions

@@ -4,9 +4,15 @@ Body parts for clothes, RHD's mask classes, nails and scalp, all found from skin
 and rest positions.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
 
 from dcmls_tf import hand
+
+if TYPE_CHECKING:  # `body` imports this module
+    from dcmls_tf.rendering.body import Body, Person
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 SUFFIX = {hand.LEFT: ".L", hand.RIGHT: ".R"}
@@ -44,7 +50,7 @@ _PART_AXES = {
 }
 
 
-def _bones_of(body, prefixes, side=None):
+def _bones_of(body: "Body", prefixes: tuple[str, ...], side: int | None = None) -> list[int]:
     """Bone indices whose names start with one of `prefixes`, of one side if given."""
     return [
         i
@@ -53,14 +59,14 @@ def _bones_of(body, prefixes, side=None):
     ]
 
 
-def _split_part(part):
+def _split_part(part: str) -> tuple[str, int | None]:
     """`(name, side)`; side is `None` for the head, neck, torso and pelvis."""
     name, _, side = part.rpartition("_")
     return (name, hand.SIDES.index(side)) if side in hand.SIDES else (part, None)
 
 
-def parts(body):
-    """`[V]` uint8, indices into `PARTS`, by skin weight."""
+def parts(body: "Body") -> UInt8[np.ndarray, " V"]:
+    """Each vertex's part, an index into `PARTS`, by skin weight."""
     totals = []
     for part in PARTS:
         name, side = _split_part(part)
@@ -68,11 +74,11 @@ def parts(body):
     return np.argmax(totals, 0).astype(np.uint8)
 
 
-def along(body):
-    """`[V]` float32, 0..1 along the main bone of each vertex's part."""
+def along(body: "Body") -> Float[np.ndarray, " V"]:
+    """How far each vertex is along the main bone of its part, 0..1."""
     heads, tails = body.asset["heads"].mean(0), body.asset["tails"].mean(0)
 
-    def point(spec, side):
+    def point(spec: str, side: int | None) -> Float[np.ndarray, "3"]:
         name = spec.rstrip(">")
         at = tails if spec.endswith(">") else heads
         if name in body.bone:
@@ -90,7 +96,7 @@ def along(body):
     return result
 
 
-def _vertex_classes(body):
+def _vertex_classes(body: "Body") -> UInt8[np.ndarray, " V"]:
     classes, totals = [hand.PERSON_CLASS], []
     hands = []
     for side, hand_classes in hand.HAND_CLASSES.items():
@@ -107,14 +113,16 @@ def _vertex_classes(body):
     return np.array(classes, np.uint8)[np.argmax(totals, 0)]
 
 
-def face_classes(body):
-    """`[F]` uint8: the class that two of a face's corners share, else the first corner's."""
+def face_classes(body: "Body") -> UInt8[np.ndarray, " F"]:
+    """RHD's mask class of each face: what two of its corners share, else the first corner's."""
     a, b, c = _vertex_classes(body)[body.faces].T
     return np.where(b == c, b, a)
 
 
-def vertex_normals(vertices, faces):
-    """Unit normals `[V, 3]`, weighted by the faces' areas."""
+def vertex_normals(
+    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
+) -> Float[np.ndarray, "V 3"]:
+    """Unit normals, weighted by the faces' areas."""
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     total = np.zeros_like(vertices)
@@ -123,7 +131,7 @@ def vertex_normals(vertices, faces):
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
 
 
-def nails(body, person):
+def nails(body: "Body", person: "Person") -> Bool[np.ndarray, " V"]:
     """Vertices on the back of the last half of each finger's last bone."""
     normals = vertex_normals(person.rest_vertices, body.faces)
     nail = np.zeros(len(body.part), bool)
@@ -140,7 +148,7 @@ def nails(body, person):
     return nail
 
 
-def scalp(body):
+def scalp(body: "Body") -> Bool[np.ndarray, " V"]:
     """Head vertices above a plane from the hairline down to the nape, without the ears."""
     points = body.mean_vertices
     eyes = points[body.eye].mean(0)

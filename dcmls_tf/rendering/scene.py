@@ -10,11 +10,12 @@ import dataclasses
 import functools
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import clothing, raycast
 from dcmls_tf.rendering.appearance import texture_of
-from dcmls_tf.rendering.body import SPLITS, Posed, default_body
+from dcmls_tf.rendering.body import SPLITS, Person, Posed, default_body
 from dcmls_tf.rendering.camera import SIZE, Camera, sample_camera
 from dcmls_tf.rendering.poses import sample_pose
 
@@ -32,19 +33,19 @@ _SKIN_DEPTH = 0.025  # metres that skin reaches beyond the joints
 class Annotation:
     """RHD's annotation: left hand in rows 0-20, right in 21-41, in RHD's joint order.
 
-    xyz: `[42, 3]` metres, camera frame; uv_vis: `[42, 3]` px and 1 where visible; K `[3, 3]`.
+    xyz: metres, camera frame; uv_vis: px, and 1 where visible.
     """
 
-    xyz: np.ndarray
-    uv_vis: np.ndarray
-    K: np.ndarray
+    xyz: Float[np.ndarray, "42 3"]
+    uv_vis: Float[np.ndarray, "42 3"]
+    K: Float[np.ndarray, "3 3"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """`side` is the labelled hand, the one with more pixels."""
 
-    person: object
+    person: Person
     outfit: clothing.Outfit
     posed: Posed
     camera: Camera
@@ -67,7 +68,7 @@ def sample_scene(seed, split, index):
 
 
 @functools.lru_cache(maxsize=64)
-def _person(identity):
+def _person(identity: int) -> Person:
     return default_body().person(identity)
 
 
@@ -122,8 +123,13 @@ def _gap(vertices, position):
     return np.sqrt(np.einsum("vc,vc->v", away, away).min())
 
 
-def annotate(camera, joints, uv, visible):
-    """`Annotation` from canonical `joints [2, 21, 3]` (world), `uv` and `visible [2, 21]`."""
+def annotate(
+    camera: Camera,
+    joints: Float[np.ndarray, "2 21 3"],
+    uv: Float[np.ndarray, "2 21 2"],
+    visible: Bool[np.ndarray, "2 21"],
+) -> Annotation:
+    """`Annotation` from canonical joints in the world, metres, and where they are seen, px."""
     native = hand.CANONICAL_TO_RHD
     uv_vis = np.concatenate([uv, visible[..., None]], -1)[:, native].reshape(-1, 3)
     xyz = camera.to_camera(joints)[:, native].reshape(-1, 3)
