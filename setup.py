@@ -9,17 +9,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-COMMANDS = [
-    "train",
-    "evaluate",
-    "predict",
-    "demo",
-    "prepare",
-    "render",
-    "reproduce",
-    "tune",
-    "probe",
-]
+NAMES = ["train", "evaluate", "predict", "demo", "prepare", "render", "reproduce", "tune", "probe"]
 # Package → its folder here.
 MOVED = {
     "dcmls_tf.commands": "scripts",
@@ -49,7 +39,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            *(f"dcmls-{name} = dcmls_tf.commands.{name}:cli" for name in COMMANDS),
+            *(f"dcmls-{name} = dcmls_tf.commands.{name}:cli" for name in NAMES),
             "dcmls-export = dcmls_tf.commands.export.export:cli",
         ]
     },

@@ -1,0 +1,48 @@
+"""MkDocs' hooks: README and CONTRIBUTING as pages, and links that hold there as in the repository."""
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+COPIES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the repository's own pages, which have one home each, outside of `docs/`."""
+    for page, source in COPIES.items():
+        files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Leads links of the repository to the site's pages; what has none there stays text."""
+    uri = page.file.src_uri
+    folder = posixpath.dirname(COPIES.get(uri, f"docs/{uri}"))
+
+    def on_site(link: re.Match[str]) -> str:
+        text, target, anchor = link[1], posixpath.normpath(posixpath.join(folder, link[2])), link[3]
+        page_there = _page_of(target)
+        if page_there is None:
+            return text
+        there = posixpath.relpath(page_there, posixpath.dirname(uri) or ".")
+        return f"[{text}]({there}{anchor or ''})"
+
+    return LINK.sub(on_site, markdown)
+
+
+def _page_of(target: str) -> str | None:
+    """The site's page of a file in the repository, from the site's root, or `None`."""
+    copies = {source: page for page, source in COPIES.items()}
+    if target in copies or target.startswith("docs/"):
+        return copies.get(target, target.removeprefix("docs/"))
+    module = target.removesuffix(".py").replace("/", ".")
+    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
+        if f"::: {module}\n" in page.read_text(encoding="utf-8"):
+            return f"api/{page.name}#{module}"
+    return None
