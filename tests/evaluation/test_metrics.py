@@ -78,6 +78,28 @@ def test_plain_mean_and_median_equal_a_loop(errors, visible):
     assert metrics.epe_mm_median(errors, visible) == pytest.approx(middle)
 
 
+def test_a_joints_own_values_are_over_the_samples_where_it_is_visible(errors, visible):
+    thresholds = [10.0, 25.5]
+    for j in range(hand.NUM_JOINTS):
+        seen = errors[visible[:, j], j]
+        within = [sum(e <= t for e in seen) / len(seen) for t in thresholds]
+        assert metrics.joint_epe_mm(errors, visible)[j] == pytest.approx(sum(seen) / len(seen))
+        assert metrics.joint_median_mm(errors, visible)[j] == pytest.approx(np.median(seen))
+        np.testing.assert_allclose(metrics.joint_pck(errors, visible, thresholds)[j], within)
+
+
+def test_float32_is_judged_in_double_precision(poses, visible):
+    pred, truth = (p.astype(np.float32) for p in poses)
+    errors = metrics.joint_errors_mm(pred, truth)
+    np.testing.assert_array_equal(errors, metrics.joint_errors_mm(*map(np.float64, (pred, truth))))
+    single = errors.astype(np.float32)
+    assert metrics.epe_mm(single, visible) == metrics.epe_mm(single.astype(float), visible)
+
+
+def test_visibility_may_be_zeros_and_ones(errors, visible):
+    assert metrics.epe_mm(errors, visible.astype(int)) == metrics.epe_mm(errors, visible)
+
+
 def test_pck_equals_a_loop(errors, visible):
     thresholds = [0.0, 10.0, 20.0, 25.5, 50.0]
     expected = [loop_per_joint(errors, visible, lambda e, t=t: e <= t) for t in thresholds]
@@ -99,6 +121,14 @@ def test_per_joint_first_differs_from_the_plain_mean():
     assert metrics.epe_mm_mean(errors, visible) == pytest.approx((3 * 10 + 30) / 4)
     assert metrics.epe_mm_median(errors, visible) == pytest.approx(10)
     assert metrics.pck_curve(errors, visible, [20.0]) == pytest.approx((1 + 0) / 2)
+
+
+def test_area_is_of_trapezoids_by_the_range():
+    """From 0 to 10 the curve rises evenly to 1/2, from 10 to 40 to 1."""
+    expected = (10 * (0 + 0.5) / 2 + 30 * (0.5 + 1) / 2) / 40
+    assert metrics.area_under_curve([0, 10, 40], [0, 0.5, 1]) == pytest.approx(expected)
+    assert metrics.area_under_curve([0, 10], [0, 0.5]) == pytest.approx(0.25)
+    assert metrics.area_under_curve([0, 10, 20], [False, True, True]) == pytest.approx(0.75)
 
 
 def test_auc_of_a_step():
@@ -180,6 +210,7 @@ def test_a_joint_that_is_never_visible_is_left_out():
     errors, visible = one_error(12.0, 12.0)
     assert metrics.epe_mm(errors, visible) == 12
     assert np.isnan(metrics.joint_epe_mm(errors, visible)[1:]).all()
+    assert np.isnan(metrics.joint_median_mm(errors, visible)[1:]).all()
     assert np.isnan(metrics.joint_auc(errors, visible, "0_50")[1:]).all()
 
 
@@ -203,7 +234,17 @@ def test_bad_shapes_and_emptiness_are_named(poses, errors, visible):
         metrics.epe_mm(errors, visible[:, :5])
     with pytest.raises(ValueError, match="no joint is visible"):
         metrics.epe_mm(errors, np.zeros_like(visible))
-    with pytest.raises(ValueError, match="non-finite"):
-        metrics.epe_mm(np.full_like(errors, np.nan), visible)
-    with pytest.raises(ValueError, match="rising"):
-        metrics.area_under_curve([1, 1], [0, 1])
+    for value in (np.nan, np.inf, -1.0):
+        with pytest.raises(ValueError, match=r"^errors_mm has a negative or non-finite value"):
+            metrics.epe_mm(np.full_like(errors, value), visible)
+
+
+@pytest.mark.parametrize("thresholds", [[1], [1, 1], [0, 2, 1], np.uint8([50, 20])])
+def test_thresholds_must_rise(thresholds):
+    with pytest.raises(ValueError, match=r"^thresholds_mm must be at least two rising numbers"):
+        metrics.area_under_curve(thresholds, np.zeros(len(thresholds)))
+
+
+def test_a_curve_has_a_value_for_each_threshold():
+    with pytest.raises(ValueError, match=r"^pck is \(2,\) for 3 thresholds"):
+        metrics.area_under_curve([0, 1, 2], [0, 1])
