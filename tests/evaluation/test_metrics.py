@@ -239,7 +239,7 @@ def test_bad_shapes_and_emptiness_are_named(poses, errors, visible):
             metrics.epe_mm(np.full_like(errors, value), visible)
 
 
-@pytest.mark.parametrize("thresholds", [[1], [1, 1], [0, 2, 1], np.uint8([50, 20])])
+@pytest.mark.parametrize("thresholds", [[1], [1, 1], [0, 2, 1], np.array([50, 20], np.uint8)])
 def test_thresholds_must_rise(thresholds):
     with pytest.raises(ValueError, match=r"^thresholds_mm must be at least two rising numbers"):
         metrics.area_under_curve(thresholds, np.zeros(len(thresholds)))
