@@ -1,0 +1,73 @@
+"""How a script ends: its exit status and the one line that it leaves. Covers `errors` too."""
+
+import sys
+
+import pytest
+from absl import flags, logging
+
+from dcmls_tf import app
+from dcmls_tf.errors import Diverged, UserError
+
+
+@pytest.fixture
+def end(monkeypatch):
+    """Runs a `main` with arguments as a script; what it exits with: a status or a message."""
+
+    def run(main, *arguments):
+        monkeypatch.setattr(sys, "argv", ["script.py", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            app.run(main)
+        return stopped.value.code
+
+    verbosity = logging.get_verbosity()
+    flags.DEFINE_integer("test_count", 1, "A flag.")
+    yield run
+    logging.set_verbosity(verbosity)
+    flags.FLAGS.unparse_flags()
+    del flags.FLAGS.test_count
+
+
+def test_main_sees_parsed_flags_and_a_script_that_returns_exits_with_0(end):
+    seen = []
+    assert not end(lambda argv: seen.append((argv, flags.FLAGS.test_count)), "--test_count=3")
+    assert seen == [(["script.py"], 3)]
+
+
+@pytest.mark.parametrize("kind", [UserError, Diverged])
+def test_an_error_of_the_users_becomes_one_line(end, kind):
+    def main(_):
+        raise kind("--raw_dir: nothing\n  is there")
+
+    # A message as the exit's code is printed on stderr, and the status is 1.
+    assert end(main) == "error: --raw_dir: nothing is there"
+
+
+def test_other_errors_keep_their_traceback(end):
+    def main(_):
+        raise ValueError("a mistake of ours")
+
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        end(main)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--test_count=many", "error: flag --test_count=many: invalid literal"),
+        ("--test_counts=3", "error: Unknown command line flag 'test_counts'"),
+        ("3", "error: unexpected argument '3': options are given as --name=value"),
+    ],
+)
+def test_what_is_no_flag_is_named_and_main_does_not_run(end, argument, message):
+    def main(_):
+        raise AssertionError("main runs")
+
+    assert end(main, argument).startswith(message)
+
+
+def test_an_interrupt_exits_as_a_shell_expects(end, capsys):
+    def main(_):
+        raise KeyboardInterrupt
+
+    assert end(main) == 130
+    assert capsys.readouterr().err == "interrupted\n"
