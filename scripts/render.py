@@ -27,8 +27,8 @@ flags.mark_flag_as_required("out_dir")
 FLAGS = flags.FLAGS
 
 
-def main(argv):
-    del argv
+def main(_: list[str]) -> None:
+    """Flags → one data set."""
     counts = {"training": FLAGS.training, "evaluation": FLAGS.evaluation}
     dataset.check_counts(counts)
     dataset.render_dataset(

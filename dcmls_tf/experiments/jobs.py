@@ -22,7 +22,10 @@ from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.experiments.tables import Options, Rows, method_of, tuned_options
 
-CONFIGS_DIR = pathlib.Path(__file__).resolve().parents[2] / "configs"
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+# A wheel has the flagfiles inside the package, a clone beside it.
+_IN_WHEEL, _IN_CLONE = _PACKAGE / "configs", _PACKAGE.parent / "configs"
+CONFIGS_DIR = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CLONE
 # Options for a look at the whole chain, not for numbers.
 QUICK: Options = {"epochs": 2}
 SEEDS = {"quick": 1, "full": 3}

@@ -1,3 +1,5 @@
+"""Backgrounds: photographs of a split, procedural ones, folders that do not serve."""
+
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def test_splits_share_no_photograph():
 def test_two_photographs_serve_both_splits(tmp_path):
     for name in ("a.jpg", "b.PNG"):
         cv2.imwrite(str(tmp_path / name), np.full((40, 60, 3), 90, np.uint8))
-    paths = backgrounds.photographs(tmp_path)
+    paths = backgrounds.photographs(str(tmp_path))
     assert [len(backgrounds.of_split(paths, s)) for s in ("training", "evaluation")] == [1, 1]
 
 
@@ -34,16 +36,16 @@ def test_background_is_a_linear_image():
 
 def test_folder_without_photographs(tmp_path):
     with pytest.raises(UserError, match=r"--backgrounds=.*holds 0"):
-        backgrounds.photographs(tmp_path)
+        backgrounds.photographs(str(tmp_path))
 
 
 def test_missing_folder(tmp_path):
     with pytest.raises(UserError, match=r"--backgrounds=.*nowhere"):
-        backgrounds.photographs(tmp_path / "nowhere")
+        backgrounds.photographs(str(tmp_path / "nowhere"))
 
 
 def test_unreadable_photograph_is_named(tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"not an image")
     cv2.imwrite(str(tmp_path / "good.png"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(UserError, match=r"bad\.jpg is not a readable image"):
-        backgrounds.photographs(tmp_path)
+        backgrounds.photographs(str(tmp_path))

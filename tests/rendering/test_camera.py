@@ -1,3 +1,5 @@
+"""Cameras project, see along rays and stand as RHD's do."""
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from dcmls_tf.rendering import camera
 def cam():
     direction = np.array([0.6, 0.0, 0.8])
     K = camera.intrinsics(280.0)
-    return camera.look_at(np.array([0.1, 1.2, 0.3]), direction, 0.5, 0.0, (200.0, 120.0), K)
+    return camera.look_at(
+        np.array([0.1, 1.2, 0.3]), direction, 0.5, 0.0, np.array([200.0, 120.0]), K
+    )
 
 
 def test_look_at_puts_the_target_at_its_pixel_and_distance(cam):

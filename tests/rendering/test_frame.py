@@ -1,8 +1,10 @@
+"""Frames fit their annotations; covers scene, appearance and clothing as well."""
+
 import numpy as np
 import pytest
 
 from dcmls_tf import hand
-from dcmls_tf.rendering import backgrounds, frame, lighting, scene
+from dcmls_tf.rendering import backgrounds, frame, scene
 
 INDICES = range(4)
 
@@ -100,11 +102,3 @@ def test_same_generator_same_bytes(scenes, frames):
     again = frame.render_frame(7, "evaluation", 1, backgrounds.photographs())
     np.testing.assert_array_equal(again.colour, frames[1].colour)
     np.testing.assert_array_equal(again.annotation.xyz, scenes[1].annotation.xyz)
-
-
-def test_srgb_round_trip():
-    levels = np.arange(256) / 255
-    again = lighting.srgb_from_linear(lighting.linear_from_srgb(levels))
-    np.testing.assert_allclose(again[20:], levels[20:], atol=1 / 255)
-    # IEC 61966-2-1: mid grey 0.5 is 0.2140 linear.
-    assert lighting.linear_from_srgb(0.5) == pytest.approx(0.2140, abs=2e-4)

@@ -1,3 +1,5 @@
+"""Rays against a square: hits, misses and what is in between."""
+
 import numpy as np
 import pytest
 
@@ -19,8 +21,8 @@ def test_first_hits_give_face_distance_and_place(square):
     assert hits.face.tolist() == [0, 1, -1]
     # The direction is two metres long.
     np.testing.assert_allclose(hits.distance[:2], 0.5)
-    found = raycast.interpolate(VERTICES, FACES, hits[:2])
-    np.testing.assert_allclose(found[:, :2], origins[:2, :2], atol=1e-6)
+    places = raycast.interpolate(VERTICES, FACES, hits[:2])
+    np.testing.assert_allclose(places[:, :2], origins[:2, :2], atol=1e-6)
 
 
 def test_occluded_within_reach(square):
@@ -28,3 +30,11 @@ def test_occluded_within_reach(square):
     up = np.tile((0.0, 0.0, 1.0), (2, 1))
     assert square.occluded(origins, up).tolist() == [True, False]
     assert not square.occluded(origins, up, reach=0.9).any()
+
+
+def test_spread_hits_leave_misses_between(square):
+    hits = square.first_hits(np.array([(0.7, 0.2, 0.0)]), np.array([(0.0, 0.0, 1.0)]))
+    spread = hits.spread(np.array([1]), 3)
+    assert spread.face.tolist() == [-1, 0, -1]
+    assert spread.distance.tolist() == [np.inf, 1.0, np.inf]
+    np.testing.assert_array_equal(spread[[1]].weights, hits.weights)

@@ -1,3 +1,5 @@
+"""A data set in RHD's layout: its files, interrupted and extended runs, wrong flags."""
+
 import os
 import pathlib
 import pickle
@@ -38,6 +40,13 @@ def load(folder, split):
         return pickle.load(file)
 
 
+def read(path):
+    """The pixels of an image file as they are in it, `[H, W]` or BGR `[H, W, 3]`."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return image
+
+
 def test_layout_is_rhds(rendered):
     annotations = load(rendered, "training")
     assert list(annotations) == [0, 1, 2, 3]
@@ -48,14 +57,13 @@ def test_layout_is_rhds(rendered):
         "K": ((3, 3), "float32"),
     }
     for kind, shape in (("color", (320, 320, 3)), ("mask", (320, 320)), ("depth", (320, 320, 3))):
-        path = rendered / "evaluation" / kind / "00001.png"
-        assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == shape
+        assert read(rendered / "evaluation" / kind / "00001.png").shape == shape
 
 
 def test_depth_file_is_in_metres_where_the_person_is(rendered):
     folder = rendered / "training"
-    depth = frame.decode_depth(cv2.imread(str(folder / "depth" / "00000.png"))[:, :, ::-1])
-    mask = cv2.imread(str(folder / "mask" / "00000.png"), cv2.IMREAD_GRAYSCALE)
+    depth = frame.decode_depth(read(folder / "depth" / "00000.png")[:, :, ::-1])
+    mask = read(folder / "mask" / "00000.png")
     assert depth[mask > 0].max() < 4
     assert (depth[mask == 0] == 5).all()
 
