@@ -16,7 +16,7 @@ _BLOBS = _CELLS / (3.0 * _SMOOTH)
 
 @functools.lru_cache(maxsize=1)
 def _volume() -> Float[np.ndarray, "C 4"]:
-    """Fields of `_CELLS`³ values, periodic along each axis, of about zero mean and of unit variance."""
+    """Fields of `_CELLS`³ values, periodic along each axis, of unit variance and mean near 0."""
     white = np.random.default_rng(2020).standard_normal((_CELLS,) * 3 + (CHANNELS,))
     sigma = (_SMOOTH,) * 3 + (0,)
     smooth = ndimage.gaussian_filter(white, sigma, mode="wrap")
