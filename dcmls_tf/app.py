@@ -29,7 +29,20 @@ def run(main: Callable[[list[str]], object]) -> None:
             print("interrupted", file=sys.stderr)
             sys.exit(INTERRUPTED)
 
+    _describe(main)
     app.run(guarded, flags_parser=_parse)
+
+
+def _describe(main: Callable[[list[str]], object]) -> None:
+    """Lets `--help` say what the script says of itself, and list its options.
+
+    absl looks for both in the module that runs, which is not the script's for a command.
+    """
+    sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module == main.__module__ or module.startswith("dcmls_tf."):
+            for flag in defined:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _parse(argv: list[str]) -> list[str]:

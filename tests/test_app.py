@@ -33,6 +33,14 @@ def test_main_sees_parsed_flags_and_a_script_that_returns_exits_with_0(end):
     assert seen == [(["script.py"], 3)]
 
 
+def test_help_says_what_the_script_does_and_lists_its_options(end, capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__doc__", "A test runner.")
+    end(lambda argv: None, "--help")
+    shown = capsys.readouterr().out
+    assert shown.startswith("How a script ends")
+    assert "--test_count: A flag." in shown
+
+
 @pytest.mark.parametrize("kind", [UserError, Diverged])
 def test_an_error_of_the_users_becomes_one_line(end, kind):
     def main(_):
