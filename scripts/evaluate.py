@@ -12,8 +12,8 @@ import re
 
 from absl import flags
 
-from dcmls_tf import app, runs
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf import api, app
+from dcmls_tf.evaluation import report
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
 FLAGS = flags.FLAGS
@@ -42,16 +42,16 @@ def define_flags() -> None:
 def main(_: list[str]) -> None:
     """Flags → one report."""
     report_path = FLAGS.report or os.path.join(FLAGS.run_dir, "report.json")
-    result = runs.evaluate_run(
+    result = api.evaluate(
         FLAGS.run_dir,
         report_path,
-        FLAGS.split,
-        FLAGS.joints,
-        FLAGS.batch_size,
+        split=FLAGS.split,
+        joints=FLAGS.joints,
+        batch_size=FLAGS.batch_size,
         **{name: FLAGS[name].value for name in DATA_FLAGS if FLAGS[name].value},
     )
-    print(evaluation.table(result))
-    print(f"written: {report_path} and {evaluation.beside(report_path, '*')}")
+    print(report.table(result))
+    print(f"written: {report_path} and {report.sibling_path(report_path, '*')}")
 
 
 def cli() -> None:
