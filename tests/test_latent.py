@@ -9,6 +9,10 @@ from dcmls_tf import latent
 rng = np.random.default_rng(0)
 
 
+def draw(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
 def test_kl_equals_the_closed_form():
     loc, log_var = rng.normal(size=(2, 5, 7)).astype(np.float32)
     scale = np.exp(0.5 * log_var)
@@ -62,19 +66,54 @@ def test_a_log_variance_far_off_is_bounded_and_one_in_range_is_left_alone():
 
 
 def test_samples_are_reparametrised_and_repeat_with_their_seed():
-    loc = tf.Variable(rng.normal(size=(2, 3)).astype(np.float32))
+    loc, seed = tf.Variable(draw(2, 3)), tf.constant([3, 4])
     with tf.GradientTape() as tape:
-        z = latent.sample(latent.gaussian(loc, tf.zeros([2, 3])), seed=[3, 4])
+        z = latent.sample(latent.gaussian(loc, tf.zeros([2, 3])), seed=seed)
     np.testing.assert_allclose(tape.gradient(z, loc), np.ones((2, 3)))
     q = latent.gaussian(loc, tf.zeros([2, 3]))
-    np.testing.assert_array_equal(latent.sample(q, [3, 4]), z)
-    assert np.abs(latent.sample(q, [3, 5]) - z.numpy()).min() > 1e-4
+    np.testing.assert_array_equal(latent.sample(q, seed), z)
+    assert np.abs(latent.sample(q, tf.constant([3, 5])) - z.numpy()).min() > 1e-4
     np.testing.assert_array_equal(latent.sample(q, None), loc)
 
 
 def test_samples_have_the_distributions_moments():
     log_var = tf.math.log(tf.fill([50_000, 1], 0.25))
     q = latent.gaussian(tf.fill([50_000, 1], 2.0), log_var)
-    z = latent.sample(q, [0, 1]).numpy()
+    z = latent.sample(q, tf.constant([0, 1])).numpy()
     assert z.mean() == pytest.approx(2.0, abs=0.01)
     assert z.std() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_point_has_one_value_and_the_shapes_of_a_gaussian():
+    loc = rng.normal(size=(2, 3)).astype(np.float32)
+    q = latent.point(tf.constant(loc))
+    np.testing.assert_array_equal(latent.sample(q, tf.constant([3, 4])), loc)
+    np.testing.assert_array_equal(latent.sample(q, None), loc)
+    assert q.batch_shape == [2]
+    assert q.event_shape == [3]
+
+
+def test_the_first_examples_of_a_code_are_a_code():
+    q_h, q_c = (latent.gaussian(*map(tf.constant, draw(2, 5, dim))) for dim in (4, 3))
+    z_h, z_c = draw(5, 4), draw(5, 3)
+    first = latent.Code(q_h, q_c, tf.constant(z_h), tf.constant(z_c)).first(2)
+    np.testing.assert_array_equal(first.z_h, z_h[:2])
+    np.testing.assert_array_equal(first.z_c, z_c[:2])
+    for part, whole in ((first.q_h, q_h), (first.q_c, q_c)):
+        np.testing.assert_array_equal(part.mean(), whole.mean()[:2])
+        np.testing.assert_array_equal(part.stddev(), whole.stddev()[:2])
+
+
+def test_a_joined_code_has_the_pose_first():
+    z_h, z_c = draw(2, 4), draw(2, 3)
+    joined = latent.join(tf.constant(z_h), tf.constant(z_c))
+    np.testing.assert_array_equal(joined, np.c_[z_h, z_c])
+
+
+def test_a_folded_seed_is_another_one_for_each_number_and_none_of_none():
+    seed = tf.constant([1, 2])
+    other = tf.constant([1, 3])
+    folded = [latent.fold(of, number) for of in (seed, other) for number in (0, 1)]
+    assert len({tuple(np.array(value)) for value in (seed, other, *folded)}) == 6
+    np.testing.assert_array_equal(latent.fold(seed, 1), folded[1])
+    assert latent.fold(None, 1) is None

@@ -11,12 +11,12 @@ B = 6
 
 
 def bce(logits, label):
-    p = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    p = 1 / (1 + np.exp(-logits.numpy().astype(np.float64)))
     return -(label * np.log(p) + (1 - label) * np.log(1 - p))[:, 0]
 
 
 def logits():
-    return rng.normal(size=(B, 1)).astype(np.float32)
+    return tf.constant(rng.normal(size=(B, 1)), tf.float32)
 
 
 def gaussian(dim):
@@ -31,6 +31,13 @@ def test_eq_3_is_reconstruction_plus_both_kls(shape):
     (q_h, kl_h), (q_c, kl_c) = gaussian(5), gaussian(3)
     expected = np.mean((target - rec).reshape(B, -1) ** 2, axis=1) + 0.1 * (kl_h + kl_c)
     np.testing.assert_allclose(losses.d_vae(target, rec, q_h, q_c, 0.1), expected, rtol=1e-4)
+
+
+def test_divergences_count_as_much_as_errors_unless_weighed():
+    y, y_pred = rng.normal(size=(2, B, 21, 3)).astype(np.float32)
+    (q_h, _), (q_c, _) = gaussian(5), gaussian(3)
+    for loss in (losses.d_vae, losses.pose):
+        np.testing.assert_array_equal(loss(y, y_pred, q_h, q_c), loss(y, y_pred, q_h, q_c, 1.0))
 
 
 def test_eq_4_labels_x_0_and_y_1():
