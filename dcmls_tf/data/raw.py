@@ -22,10 +22,8 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from dcmls_tf import hand
+from dcmls_tf.data.examples import EVALUATION, IMAGE, TRAINING  # noqa: F401
 from dcmls_tf.errors import UserError
-
-IMAGE = "image"
-TRAINING, EVALUATION = "training", "evaluation"
 
 
 def features(images):

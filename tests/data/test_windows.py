@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dcmls_tf import config
-from dcmls_tf.data import pipeline, preparation, windows
+from dcmls_tf.data import encoding, pipeline, preparation, windows
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +19,13 @@ def setup(rhd_tree, data_dir):
 def test_a_crop_from_a_window_is_the_crop_from_the_image(setup, corner):
     c, examples = setup
     kept = windows.Windows()
-    noise = tf.fill([len(pipeline.NOISE)], corner)
+    noise = encoding.Noise(*[corner] * encoding.NOISE_SIZE)
     for number, example in enumerate(examples):
         box = windows.reach(example, c)
-        whole = pipeline.encode(example, c, noise)["x"]
+        whole = encoding.encode(example, c, noise)["x"]
         for _ in range(2):  # cut, then found again
             window = kept.read(number, example["image"], box)
-            cut = pipeline.encode({**example, "window": window, "window_box": box}, c, noise)["x"]
+            cut = encoding.encode({**example, "window": window, "window_box": box}, c, noise)["x"]
             # The warp rounds to whole grey levels, which a last bit of H can tip.
             np.testing.assert_allclose(cut, whole, atol=2.5 / 255)
             assert np.mean(np.abs(cut - whole) > 1e-3) < 0.01

@@ -1,0 +1,185 @@
+"""Canonical example → model example: crop, root, scale, augmentation.
+
+Every step is a function of one example, or of a batch of them where there is no image.
+"""
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+from jaxtyping import Float, Shaped, UInt8
+
+from dcmls_tf import geometry, hand
+from dcmls_tf.config import Config
+from dcmls_tf.data import windows
+from dcmls_tf.data.examples import (
+    CanonicalExample,
+    InputImage,
+    InputJoints,
+    Joints,
+    ModelExample,
+    PlacedHand,
+)
+
+# Ranges of the colour changes that go with hue: ± parts, brightness of the full range.
+SATURATION, CONTRAST, BRIGHTNESS = 0.25, 0.25, 0.1
+
+_Number = Float[tf.Tensor, "*B"] | float
+
+
+class Noise(NamedTuple):
+    """What is random about an augmented example: numbers `[*B]` in [-1, 1], 0 for no change."""
+
+    roll: _Number = 0.0
+    shift_x: _Number = 0.0
+    shift_y: _Number = 0.0
+    scale: _Number = 0.0
+    hue: _Number = 0.0
+    saturation: _Number = 0.0
+    contrast: _Number = 0.0
+    brightness: _Number = 0.0
+    view_axis: _Number = 0.0
+    view_angle: _Number = 0.0
+
+
+NOISE_SIZE = len(Noise._fields)
+STILL = Noise()
+
+
+def as_noise(values: Shaped[tf.Tensor, "*B 10"]) -> Noise:
+    """The `Noise` whose numbers lie along the last axis of `values`."""
+    return Noise(*tf.unstack(values, axis=-1))
+
+
+def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> ModelExample:
+    """A canonical example → a model example, augmented by `noise`.
+
+    With `config.modality == "rgb"` it is one example with its `image` or `window`; otherwise
+    any leading dimensions are fine.
+    """
+    if noise is not STILL and config.augment_view:
+        example = seen_from_elsewhere(example, config, noise)
+    H, A = crop_to_hand(example, config, noise)
+    joints = with_root(example, config.root)
+    root_mm = root_of(joints, config.root)
+    scale_mm = geometry.scale_bone_mm(joints["xyz_mm"])
+    if config.modality == "rgb":
+        x = encode_image(crop_image(example, H, config), config, noise)
+    else:
+        x = encode_joints(joints["uv"], H, config)
+    return {
+        **x,
+        **joints,
+        "y": geometry.normalise(joints["xyz_mm"], root_mm, scale_mm, A),
+        "H": H,
+        "A": A,
+        "root_mm": root_mm,
+        "scale_mm": scale_mm,
+        "K": example["K"],
+        "side": example["side"],
+        "id": example["id"],
+    }
+
+
+def seen_from_elsewhere(
+    example: CanonicalExample, config: Config, noise: Noise
+) -> CanonicalExample:
+    """The hand turned about its root out of the image plane, and projected anew."""
+    axis = math.pi * noise.view_axis
+    turn = geometry.tilt(axis, math.radians(config.augment_view) * noise.view_angle)
+    root_mm = root_of(with_root(example, config.root), config.root)
+    points = tf.concat([example["xyz_mm"], example["palm_mm"][..., None, :]], -2)
+    points = geometry.rotate_about(points, turn, root_mm)
+    uv = geometry.project(points, example["K"])
+    return {
+        **example,
+        "xyz_mm": points[..., :-1, :],
+        "palm_mm": points[..., -1, :],
+        "uv": uv[..., :-1, :],
+        "palm_uv": uv[..., -1, :],
+    }
+
+
+def crop_to_hand(
+    placed: PlacedHand, config: Config, noise: Noise = STILL
+) -> tuple[Float[tf.Tensor, "*B 3 3"], Float[tf.Tensor, "*B 3 3"]]:
+    """`H` and `A` (see `ModelExample`) of the square around a hand, jittered by `noise`."""
+    centre, side = geometry.joints_box(placed["uv"], placed["K"], config.crop_margin)
+    shift = config.augment_shift * tf.stack(
+        [noise.shift_x + 0 * side, noise.shift_y + 0 * side], -1
+    )
+    return geometry.crop_transform(
+        centre + shift * side[..., None],
+        side * (1 + config.augment_scale * noise.scale),
+        placed["K"],
+        config.input_size,
+        roll=math.radians(config.augment_rotation) * noise.roll,
+        mirror=(placed["side"] == hand.LEFT) & (config.side == "mirror"),
+        perspective=config.perspective_crop,
+    )
+
+
+def with_root(example: CanonicalExample, root: str) -> Joints:
+    """The joints of an example; for the root `palm`, joint 0 is the palm's centre."""
+    uv, xyz_mm, visible = example["uv"], example["xyz_mm"], example["visible"]
+    if root == "palm":
+        uv = _with_first(uv, example["palm_uv"])
+        xyz_mm = _with_first(xyz_mm, example["palm_mm"])
+        visible = tf.concat([example["palm_visible"][..., None], visible[..., 1:]], -1)
+    return {"uv": uv, "xyz_mm": xyz_mm, "visible": visible}
+
+
+def _with_first(
+    joints: Float[tf.Tensor, "*B 21 D"], first: Float[tf.Tensor, "*B D"]
+) -> Float[tf.Tensor, "*B 21 D"]:
+    return tf.concat([first[..., None, :], joints[..., 1:, :]], -2)
+
+
+def root_of(joints: Joints, root: str) -> Float[tf.Tensor, "*B 3"]:
+    """The root joint in mm, camera's frame, of joints that `with_root` returned."""
+    return joints["xyz_mm"][..., hand.MIDDLE_MCP if root == "middle_mcp" else 0, :]
+
+
+def encode_joints(
+    uv: Float[tf.Tensor, "*B 21 2"], H: Float[tf.Tensor, "*B 3 3"], config: Config
+) -> InputJoints:
+    """x of joints: px of the image → px of the crop over its side, less 0.5."""
+    return {"x": geometry.to_unit_square(geometry.apply_homography(uv, H), config.input_size)}
+
+
+def crop_image(
+    example: CanonicalExample, H: Float[tf.Tensor, "3 3"], config: Config
+) -> Float[tf.Tensor, "S S 3"]:
+    """The crop, in [0, 1], of an example's image, or of the window that stands for it."""
+    pixels, H = _decode(example, H)
+    return geometry.warp_image(pixels, H, config.input_size)
+
+
+def _decode(
+    example: CanonicalExample, H: Float[tf.Tensor, "3 3"]
+) -> tuple[UInt8[tf.Tensor, "h w 3"], Float[tf.Tensor, "3 3"]]:
+    """Pixels, and the `H` that leads from them to the crop."""
+    if "window" in example and "window_box" in example:
+        return example["window"], windows.homography(H, example["window_box"])
+    return tf.io.decode_png(example["image"], channels=3), H
+
+
+def encode_image(
+    crop: Float[tf.Tensor, "S S 3"], config: Config, noise: Noise = STILL
+) -> InputImage:
+    """x of a crop in [0, 1], and what decoder_x has to give."""
+    if noise is not STILL and config.augment_hue:
+        crop = recolour(crop, config, noise)
+    size = config.reconstruction_size
+    target = crop if size == config.input_size else tf.image.resize(crop, [size, size], "area")
+    return {"x": crop - 0.5, "x_target": tf.ensure_shape(target, [size, size, 3]) - 0.5}
+
+
+def recolour(
+    image: Float[tf.Tensor, "h w 3"], config: Config, noise: Noise
+) -> Float[tf.Tensor, "h w 3"]:
+    """Other hue, saturation, contrast and brightness; both images in [0, 1]."""
+    image = tf.image.adjust_hue(image, config.augment_hue * noise.hue)
+    image = tf.image.adjust_saturation(image, 1 + SATURATION * noise.saturation)
+    image = tf.image.adjust_contrast(image, 1 + CONTRAST * noise.contrast)
+    return tf.clip_by_value(image + BRIGHTNESS * noise.brightness, 0, 1)
