@@ -42,13 +42,13 @@ from dcmls_tf.config import Config
 from dcmls_tf.data import preparation
 from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.errors import UserError
+from dcmls_tf.evaluation.report import Report
 from dcmls_tf.photos import photo as photo_files
 from dcmls_tf.photos import predictor
 from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.hands import HandPose, HandRegion
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
-from dcmls_tf.evaluation.report import Report
 from dcmls_tf.serving import metadata, saved_model, tflite
 from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, ServedModel
 

@@ -62,6 +62,11 @@ FINGER_COLOURS = {
 }
 
 
+def joint_names(root: str) -> tuple[str, ...]:
+    """`JOINTS` as data with this root (`Config.root`) has them: joint 0 is `palm` with `palm`."""
+    return ("palm" if root == "palm" else JOINTS[0], *JOINTS[1:])
+
+
 def finger_of(joint: int) -> str | None:
     """The name of the finger that a joint is part of; `None` for joint 0."""
     return None if joint == 0 else FINGERS[(joint - 1) // 4]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from dcmls_tf import files, objective
-from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.drawing import figures
 from dcmls_tf.evaluation import metrics
 from dcmls_tf.model import predict_pose
 
@@ -56,8 +56,8 @@ class Monitor:
         """The validation split's PCK curve as a picture."""
         thresholds_mm = metrics.GRIDS_MM["0_50"]
         curve = metrics.pck_curve(predictions.errors_mm(), predictions.visible, thresholds_mm)
-        figure = visualization.pck_figure({"validation": (thresholds_mm, curve)})
-        self._image("validation/pck", visualization.to_array(figure), step)
+        figure = figures.pck_figure({"validation": (thresholds_mm, curve)})
+        self._image("validation/pck", figures.to_array(figure), step)
 
     def examples(self, step, model, batch):
         """Input, reconstruction and prediction of a few examples as a picture."""
@@ -67,7 +67,7 @@ class Monitor:
         if model.has_codes:
             code = objective.encode(model, batch, reads="x").x
             x_rec = model.decode_x(code.z_h, code.z_c)
-        page = visualization.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
+        page = figures.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
         self._image("examples/input_reconstruction_prediction", page, step)
 
     def history(self, before_step):

@@ -22,7 +22,7 @@ from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.data.statistics import STATISTICS_FILE, TrainingStatistics
 from dcmls_tf.errors import Diverged, UserError
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.evaluation import predictions, report
 from dcmls_tf.monitoring import Monitor
 
 LOG_STEPS = 50
@@ -137,29 +137,27 @@ class Run:
         sums = self.trainer.term_sums.numpy() / self.steps_per_epoch
         term_means = dict(zip(self.trainer.term_names, sums.tolist(), strict=True))
         _check_finite(term_means, step)
-        report = self._validate(step)
-        self.monitor.epoch(epoch + 1, step, term_means, report)
-        self._keep_best(report)
+        scores = self._validate(step)
+        self.monitor.epoch(epoch + 1, step, term_means, scores)
+        self._keep_best(scores)
         self.trainer.term_sums.assign(tf.zeros_like(self.trainer.term_sums))
         self._save()
 
     def _validate(self, step):
         if not self.config.validation_percent:
             return None
-        predictions = evaluation.collect(self.predict, self._validation_batches())
-        report = evaluation.report(
-            predictions, self.statistics.mean_scale_mm, root=self.config.root
-        )
+        evaluated = predictions.collect(self.predict, self._validation_batches())
+        scores = report.report(evaluated, self.statistics.mean_scale_mm, root=self.config.root)
         if self.writes:
-            print(f"  validation EPE {report['epe_mm']:.2f} mm, AUC {report['auc_20_50']:.3f}")
-            self._show(step, predictions)
-        return report
+            print(f"  validation EPE {scores['epe_mm']:.2f} mm, AUC {scores['auc_20_50']:.3f}")
+            self._show(step, evaluated)
+        return scores
 
-    def _show(self, step, predictions):
+    def _show(self, step, evaluated):
         """Pictures for TensorBoard; every epoch's where epochs are long, and the last one's."""
         if time.monotonic() < self._pictures_at and step < self.total_steps:
             return
-        self.monitor.pck(step, predictions)
+        self.monitor.pck(step, evaluated)
         self.monitor.examples(step, self.trainer.model, next(iter(self._validation_batches())))
         self._pictures_at = time.monotonic() + PICTURES_SECONDS
 
@@ -167,12 +165,12 @@ class Run:
         split = pipeline.validation_split(self.config)
         return pipeline.evaluation_batches(self.builder, self.config, split, EVALUATION_BATCH)
 
-    def _keep_best(self, report):
+    def _keep_best(self, scores):
         """Keeps the networks when the validation EPE is the lowest, or when there is none."""
-        if report and report["epe_mm"] >= self.best_epe_mm():
+        if scores and scores["epe_mm"] >= self.best_epe_mm():
             return
-        if report:
-            self.trainer.best_epe_mm.assign(report["epe_mm"])
+        if scores:
+            self.trainer.best_epe_mm.assign(scores["epe_mm"])
         if self.writes:
             self.best.save(checkpoint_number=self._step())
 
@@ -206,18 +204,18 @@ def evaluate_run(
     joints: str = "visible",
     batch_size: int = 64,
     **data_options: Any,
-) -> dict[str, Any]:
+) -> report.Report:
     """Evaluates a run's best model on any data of its modality; writes and returns the report.
 
-    split: a TFDS split, or `validation`; joints: as in `evaluation.evaluate`; data_options:
+    split: a TFDS split, or `validation`; joints: as in `report.evaluate`; data_options:
     options of `Config` that say which data and where. Raises `UserError`.
     """
     model, config, step = checkpoints.load_model(run_dir)
-    evaluation.check_writable(report_path)
+    report.check_writable(report_path)
     config = config.replace(**data_options)
     builder = preparation.from_config(config)
     split = pipeline.validation_split(config) if split == "validation" else split
-    return evaluation.evaluate(
+    return report.evaluate(
         checkpoints.pose_function(model),
         lambda: pipeline.evaluation_batches(builder, config, split, batch_size),
         config,

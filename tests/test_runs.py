@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dcmls_tf import addons, checkpoints, config, objective, runs
 from dcmls_tf.errors import UserError
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.evaluation import predictions, report
 
 TERMS = {equation.name for equation in objective.EQUATIONS}
 
@@ -109,10 +109,10 @@ def test_the_best_model_loads_with_its_config(finished):
     best = min(rows, key=lambda row: float(row["epe_mm"]))
     assert c == finished.config
     assert step == int(best["step"])
-    predictions = evaluation.collect(
+    evaluated = predictions.collect(
         checkpoints.pose_function(model), finished._validation_batches()
     )
-    epe_mm = evaluation.report(predictions, finished.statistics.mean_scale_mm)["epe_mm"]
+    epe_mm = report.report(evaluated, finished.statistics.mean_scale_mm)["epe_mm"]
     assert epe_mm == pytest.approx(float(best["epe_mm"]), rel=1e-4)
 
 

@@ -16,9 +16,14 @@ exactly the range in their names. Leaving out the lowest millimetre raises the s
 about 0.01 for a PCK curve that is still steep there, so the grids are never mixed.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from jaxtyping import Bool, Float
 
 from dcmls_tf import hand
+
+Thresholds = Float[np.ndarray, " T"] | Sequence[float]
 
 STEP_MM = 0.1
 GRIDS_MM = {
@@ -28,11 +33,13 @@ GRIDS_MM = {
 }
 
 
-def joint_errors_mm(pred_mm, truth_mm):
-    """Euclidean distance of each joint in mm, `[N, 21]`; both poses `[N, 21, 3]`.
+def joint_errors_mm(
+    pred_mm: Float[np.ndarray, "N 21 3"], truth_mm: Float[np.ndarray, "N 21 3"]
+) -> Float[np.ndarray, "N 21"]:
+    """Euclidean distance of each joint in mm; both poses share frame and root.
 
-    Both must share frame and root. Raises `ValueError` when shapes differ, when there are
-    no samples, or when a coordinate is not finite, naming the array, sample and joint.
+    Raises `ValueError` when shapes differ, when there are no samples, or when a coordinate is
+    not finite, naming the array, sample and joint.
     """
     pred_mm, truth_mm = _poses("pred_mm", pred_mm), _poses("truth_mm", truth_mm)
     if pred_mm.shape != truth_mm.shape:
@@ -40,54 +47,68 @@ def joint_errors_mm(pred_mm, truth_mm):
     return np.linalg.norm(pred_mm - truth_mm, axis=-1)
 
 
-def joint_epe_mm(errors_mm, visible):
-    """Mean error of each joint over the samples where it is visible, `[21]`.
-
-    Takes errors and visibility `[N, 21]`; a joint that is never visible is NaN.
-    """
+def joint_epe_mm(
+    errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]
+) -> Float[np.ndarray, "21"]:
+    """Mean error of each joint over the samples where it is visible, NaN if it never is."""
     return _by_joint(errors_mm, visible, np.mean)
 
 
-def joint_median_mm(errors_mm, visible):
-    """Median error of each joint over the samples where it is visible, `[21]`, else NaN."""
+def joint_median_mm(
+    errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]
+) -> Float[np.ndarray, "21"]:
+    """Median error of each joint over the samples where it is visible, NaN if it never is."""
     return _by_joint(errors_mm, visible, np.median)
 
 
-def joint_pck(errors_mm, visible, thresholds_mm):
-    """PCK of each joint, `[21, T]`; NaN rows for joints that are never visible."""
+def joint_pck(
+    errors_mm: Float[np.ndarray, "N 21"],
+    visible: Bool[np.ndarray, "N 21"],
+    thresholds_mm: Thresholds,
+) -> Float[np.ndarray, "21 T"]:
+    """PCK of each joint; NaN rows for joints that are never visible."""
     thresholds_mm = np.asarray(thresholds_mm, float)
 
-    def curve(errors):
+    def curve(errors: Float[np.ndarray, " n"]) -> Float[np.ndarray, " T"]:
         return np.searchsorted(np.sort(errors), thresholds_mm, side="right") / len(errors)
 
     return _by_joint(errors_mm, visible, curve, thresholds_mm.shape)
 
 
-def epe_mm(errors_mm, visible):
-    """Mean end-point error in mm, per joint first; errors and visibility `[N, 21]`.
+def epe_mm(errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]) -> float:
+    """Mean end-point error in mm, per joint first.
 
     Raises `ValueError` when nothing is visible, or an error is negative or not finite.
     """
     return float(np.nanmean(joint_epe_mm(errors_mm, visible)))
 
 
-def epe_mm_mean(errors_mm, visible):
+def epe_mm_mean(errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]) -> float:
     """Plain mean error over all visible joints of all samples, in mm."""
     return float(np.mean(_visible_errors(errors_mm, visible)))
 
 
-def epe_mm_median(errors_mm, visible):
+def epe_mm_median(errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]) -> float:
     """Plain median error over all visible joints of all samples, in mm."""
     return float(np.median(_visible_errors(errors_mm, visible)))
 
 
-def pck_curve(errors_mm, visible, thresholds_mm):
-    """Fraction of joints within each threshold, `[T]` in 0..1, per joint first."""
+def pck_curve(
+    errors_mm: Float[np.ndarray, "N 21"],
+    visible: Bool[np.ndarray, "N 21"],
+    thresholds_mm: Thresholds,
+) -> Float[np.ndarray, " T"]:
+    """Fraction of joints within each threshold, in 0..1, per joint first."""
     return np.nanmean(joint_pck(errors_mm, visible, thresholds_mm), axis=0)
 
 
-def area_under_curve(thresholds_mm, pck):
-    """Trapezoid rule over rising thresholds `[T]`, divided by their range; pck `[..., T]`."""
+def area_under_curve(
+    thresholds_mm: Thresholds, pck: Float[np.ndarray, "*curves T"] | Sequence[float]
+) -> Float[np.ndarray, "*curves"]:
+    """Trapezoid rule over rising thresholds, divided by their range.
+
+    Raises `ValueError` when thresholds do not rise, or a curve has another number of points.
+    """
     thresholds_mm, pck = np.asarray(thresholds_mm, float), np.asarray(pck, float)
     widths = np.diff(thresholds_mm)
     if widths.size == 0 or not np.all(widths > 0):
@@ -97,18 +118,31 @@ def area_under_curve(thresholds_mm, pck):
     return np.sum(widths * (pck[..., 1:] + pck[..., :-1]) / 2, axis=-1) / widths.sum()
 
 
-def joint_auc(errors_mm, visible, grid):
-    """AUC of each joint on the named grid of `GRIDS_MM`, `[21]`, NaN if never visible."""
+def joint_auc(
+    errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"], grid: str
+) -> Float[np.ndarray, "21"]:
+    """AUC of each joint on the named grid of `GRIDS_MM`, NaN if the joint is never visible."""
     thresholds_mm = GRIDS_MM[grid]
     return area_under_curve(thresholds_mm, joint_pck(errors_mm, visible, thresholds_mm))
 
 
-def auc(errors_mm, visible, grid):
+def auc(
+    errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"], grid: str
+) -> float:
     """AUC in 0..1 on the named grid of `GRIDS_MM`, per joint first."""
     return float(np.nanmean(joint_auc(errors_mm, visible, grid)))
 
 
-def _by_joint(errors_mm, visible, statistic, shape=()):
+def _by_joint(
+    errors_mm: Float[np.ndarray, "N 21"],
+    visible: Bool[np.ndarray, "N 21"],
+    statistic: Callable[..., Float[np.ndarray, "*shape"] | np.floating],
+    shape: tuple[int, ...] = (),
+) -> Float[np.ndarray, "21 *shape"]:
+    """`statistic` of each joint's errors over the samples where it is visible, NaN if it never is.
+
+    `shape`: that of what `statistic` returns.
+    """
     errors_mm, visible = _checked(errors_mm, visible)
     result = np.full((errors_mm.shape[1], *shape), np.nan)
     for joint in np.flatnonzero(visible.any(axis=0)):
@@ -116,12 +150,17 @@ def _by_joint(errors_mm, visible, statistic, shape=()):
     return result
 
 
-def _visible_errors(errors_mm, visible):
+def _visible_errors(
+    errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]
+) -> Float[np.ndarray, " n"]:
     errors_mm, visible = _checked(errors_mm, visible)
     return errors_mm[visible]
 
 
-def _checked(errors_mm, visible):
+def _checked(
+    errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]
+) -> tuple[Float[np.ndarray, "N 21"], Bool[np.ndarray, "N 21"]]:
+    """The arrays themselves. Raises `ValueError` where no metric can be taken."""
     errors_mm, visible = np.asarray(errors_mm, float), np.asarray(visible, bool)
     if errors_mm.ndim != 2 or errors_mm.shape != visible.shape:
         raise ValueError(f"errors_mm is {errors_mm.shape} but visible is {visible.shape}")
@@ -132,7 +171,8 @@ def _checked(errors_mm, visible):
     return errors_mm, visible
 
 
-def _poses(name, poses):
+def _poses(name: str, poses: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, "N 21 3"]:
+    """The poses themselves. Raises as `joint_errors_mm` does."""
     poses = np.asarray(poses, float)
     if poses.ndim != 3 or poses.shape[1:] != (hand.NUM_JOINTS, 3):
         raise ValueError(f"{name} is {poses.shape}, expected (samples, {hand.NUM_JOINTS}, 3)")

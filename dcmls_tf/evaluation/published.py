@@ -7,8 +7,10 @@
 import functools
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from dcmls_tf.evaluation import metrics
 
@@ -18,25 +20,25 @@ FIRST_MM = 19.0
 
 
 @functools.cache
-def figures():
+def figures() -> dict[str, Any]:
     """Everything published, as the file has it."""
     with open(FILE, encoding="utf-8") as file:
         return json.load(file)
 
 
-def curves(dataset):
-    """Label → (thresholds in mm `[T]`, PCK `[T]`); every label says "published" and where.
+def curves(dataset: str) -> dict[str, tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]]:
+    """Label → (thresholds in mm, PCK); every label says "published" and where.
 
     dataset: `rhd` or `stb`; nothing is published on rendered data, so that gives none.
     """
-    found = figures()["curves"].get(dataset, {})
+    by_name = figures()["curves"].get(dataset, {})
     return {
         f"{name}, published, {dataset.upper()}": (np.array(curve["mm"]), np.array(curve["pck"]))
-        for name, curve in found.items()
+        for name, curve in by_name.items()
     }
 
 
-def integrated_auc(dataset, name):
+def integrated_auc(dataset: str, name: str) -> float:
     """AUC of a published curve from the first threshold of its authors' grid to 50 mm."""
     curve = figures()["curves"][dataset][name]
     mm, pck = np.array(curve["mm"]), np.array(curve["pck"])
@@ -44,7 +46,7 @@ def integrated_auc(dataset, name):
     return float(metrics.area_under_curve(mm[counted], pck[counted]))
 
 
-def rows(dataset, modality):
+def rows(dataset: str, modality: str) -> dict[str, tuple[float | None, float | None]]:
     """Method → (EPE in mm or `None`, AUC or `None`) for `rgb` or `2d`; empty if unpublished."""
     return {
         method: tuple(values)

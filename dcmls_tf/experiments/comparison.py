@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dcmls_tf import files
-from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.drawing import figures
 from dcmls_tf.evaluation import published
 from dcmls_tf.experiments.jobs import Setting
 
@@ -143,6 +143,6 @@ def write(
     text = table(title, setting, scores)
     files.write(f"{stem}.md", text)
     files.write(f"{stem}.csv", curves_csv(curves))
-    files.write_figure(f"{stem}.png", visualization.pck_figure(labelled, caption, published_curves))
+    files.write_figure(f"{stem}.png", figures.pck_figure(labelled, caption, published_curves))
     print(text)
     return [f"{stem}.{extension}" for extension in ("md", "csv", "png")]

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 
 from dcmls_tf import files, objective
 from dcmls_tf.data.examples import Batch
-from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.drawing import figures, skeletons
 from dcmls_tf.model import DCMLS
 
 PARTS = ("pose", "context")
@@ -57,13 +57,13 @@ def interpolate_codes(model: DCMLS, batch: Batch, part: str, steps: int = 9) -> 
 
 def pictures(walks: Sequence[Walk], size: int = 128) -> list[Frame]:
     """A `Frame` a step, with a row a walk: x, the pose from the front, the pose from the side."""
-    extent = max(visualization.pose_extent(pose) for walk in walks for pose in walk.y)
+    extent = max(skeletons.pose_extent(pose) for walk in walks for pose in walk.y)
     return [
         [
             [
-                visualization.source_picture(walk.x[step], size),
+                figures.source_picture(walk.x[step], size),
                 *(
-                    visualization.draw_pose_3d(walk.y[step], view=view, extent=extent, size=size)
+                    skeletons.draw_pose_3d(walk.y[step], view=view, extent=extent, size=size)
                     for view in ("front", "side")
                 ),
             ]
@@ -77,13 +77,13 @@ def strip(frames: Sequence[Frame]) -> Picture:
     """All steps of all walks as one picture: a column a step, three rows a walk."""
     rows = [[frame[w][k] for frame in frames] for w in range(len(frames[0])) for k in range(3)]
     flat = [picture for row in rows for picture in row]
-    return visualization.contact_sheet(flat, columns=len(frames))
+    return figures.contact_sheet(flat, columns=len(frames))
 
 
 def write_gif(path: str, frames: Sequence[Frame], milliseconds: int = 120) -> None:
     """Writes an animation to the end and back, one row a walk, atomically."""
     pages = [
-        visualization.contact_sheet([p for row in frame for p in row], columns=3)
+        figures.contact_sheet([p for row in frame for p in row], columns=3)
         for frame in frames
     ]
-    files.write(path, visualization.animation(pages + pages[-2:0:-1], milliseconds))
+    files.write(path, figures.animation(pages + pages[-2:0:-1], milliseconds))

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from dcmls_tf import hand, latent, objective
 from dcmls_tf.config import Config
 from dcmls_tf.data.examples import Batch
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.evaluation import provenance
 from dcmls_tf.model import DCMLS
 
 NETWORK = {
@@ -177,7 +177,7 @@ def rendered_labels(
 
     Raises `UserError` as `rendering.labels` does.
     """
-    if evaluation.source_of(config) != "rendered":
+    if provenance.source_of(config) != "rendered":
         return {}
     # The renderer is needed here alone, and its ray caster is not everybody's.
     from dcmls_tf.rendering import labels

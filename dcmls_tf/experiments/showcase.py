@@ -14,8 +14,9 @@ from dcmls_tf import checkpoints, files
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.data import raw as canonical
 from dcmls_tf.data.examples import Batch
-from dcmls_tf.drawing import figures as visualization
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.drawing import figures, skeletons
+from dcmls_tf.evaluation import predictions
+from dcmls_tf.evaluation.predictions import EvaluatedSplit
 from dcmls_tf.experiments import latent_walk
 from dcmls_tf.experiments.jobs import Setting
 from dcmls_tf.model import DCMLS, predict_pose
@@ -63,29 +64,29 @@ def write_predictions(run_dir: str, setting: Setting, stem: str) -> list[str]:
     picked = np.linspace(0, len(batch["y"]) - 1, SHOWN).astype(int).tolist()
     samples = _examples(batch, picked)
     x, y = samples["x"], samples["y"]
-    predictions = evaluation.collect(lambda batch: predict_pose(model, batch), [samples])
-    page = visualization.reconstruction_page(x, None, y, predictions.y_pred, columns=3)
+    evaluated = predictions.collect(lambda batch: predict_pose(model, batch), [samples])
+    page = figures.reconstruction_page(x, None, y, evaluated.y_pred, columns=3)
     _write_png(f"{stem}.png", page)
-    pages = _turning(x, predictions, model.config.input_size)
-    files.write(f"{stem}.gif", visualization.animation(pages, TURN_MS))
+    pages = _turning(x, evaluated, model.config.input_size)
+    files.write(f"{stem}.gif", figures.animation(pages, TURN_MS))
     return [f"{stem}.{extension}" for extension in ("png", "gif")]
 
 
 def _turning(
-    x: Shaped[Any, "N ..."], predictions: evaluation.Predictions, input_size: int
+    x: Shaped[Any, "N ..."], evaluated: EvaluatedSplit, input_size: int
 ) -> list[UInt8[np.ndarray, "H W 3"]]:
     """Frames of a sheet: each sample's input with the predicted joints, and the pose turning."""
-    uv = predictions.uv_in_crop(predictions.y_pred) * TURNING_PX / input_size
+    uv = evaluated.uv_in_crop(evaluated.y_pred) * TURNING_PX / input_size
     inputs = [
-        visualization.draw_skeleton(visualization.source_picture(source, TURNING_PX), joints)
-        for source, joints in zip(x[:TURNED], uv, strict=True)
+        skeletons.draw_skeleton(figures.source_picture(source, TURNING_PX), joints)
+        for source, joints in zip(x[:TURNED], uv[:TURNED], strict=True)
     ]
     poses = [
-        visualization.turning(pred, true, size=TURNING_PX)
-        for pred, true in zip(predictions.y_pred[:TURNED], predictions.y, strict=True)
+        skeletons.turning(pred, true, size=TURNING_PX)
+        for pred, true in zip(evaluated.y_pred[:TURNED], evaluated.y[:TURNED], strict=True)
     ]
     return [
-        visualization.contact_sheet(
+        figures.contact_sheet(
             [picture for pair in zip(inputs, frame, strict=True) for picture in pair], columns=6
         )
         for frame in zip(*poses, strict=True)

@@ -13,16 +13,13 @@ from PIL import Image
 
 from dcmls_tf import hand
 from dcmls_tf.drawing import pages
-from dcmls_tf.photos import predictor as inference
 
 pytest.importorskip("plotly")
 rng = np.random.default_rng(0)
 JOINTS_MM = raw_trees.random_hand(rng)
 
 
-def pose_of(side=hand.RIGHT, std_mm=None, box=(30, 20, 60, 50)):
-    uv = rng.uniform(20, 60, (hand.NUM_JOINTS, 2))
-    return inference.Pose(inference.Hand(np.float32(box), side), uv, JOINTS_MM, [0, 0, 500], std_mm)
+BOX = np.array([30, 20, 60, 50], np.float32)
 
 
 def picture(red=0):
@@ -32,21 +29,22 @@ def picture(red=0):
 
 
 def data_of(page):
-    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
-    return json.loads(found)
+    pattern = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+    (text,) = pattern.findall(page)
+    return json.loads(text)
 
 
 def test_a_skeleton_stands_upright_and_is_not_mirrored():
     """x right, y down, z forward becomes right, away, up: a rotation."""
     *bones, joints = pages.skeleton(JOINTS_MM).data
-    at = np.stack([joints.x, joints.y, joints.z], -1)
-    turn = np.linalg.lstsq(JOINTS_MM, at, rcond=None)[0].T
+    points = np.stack([joints.x, joints.y, joints.z], -1)
+    turn = np.linalg.lstsq(JOINTS_MM, points, rcond=None)[0].T
     np.testing.assert_allclose(turn, [[1, 0, 0], [0, 0, 1], [0, -1, 0]], atol=1e-9)
     assert np.linalg.det(turn) == pytest.approx(1)
     assert len(bones) == len(hand.BONES)
     for bone, (parent, child) in zip(bones, hand.BONES, strict=True):
         ends = np.stack([bone.x, bone.y, bone.z], -1)
-        np.testing.assert_allclose(ends, at[[parent, child]])
+        np.testing.assert_allclose(ends, points[[parent, child]])
         assert bone.line.color == f"rgb{hand.joint_colour(child)}"
 
 
@@ -56,9 +54,9 @@ def test_axes_are_of_one_length_and_hold_the_hand():
     assert scene.aspectmode == "cube"
     ranges = np.array([scene.xaxis.range, scene.yaxis.range, scene.zaxis.range])
     np.testing.assert_allclose(np.ptp(ranges, axis=1), np.ptp(ranges[0]))
-    at = np.stack([joints.x, joints.y, joints.z])
-    assert (ranges[:, 0] < at.min(1)).all()
-    assert (at.max(1) < ranges[:, 1]).all()
+    points = np.stack([joints.x, joints.y, joints.z])
+    assert (ranges[:, 0] < points.min(1)).all()
+    assert (points.max(1) < ranges[:, 1]).all()
 
 
 def test_uncertain_joints_are_larger_and_told():
@@ -73,9 +71,9 @@ def test_uncertain_joints_are_larger_and_told():
 
 def test_the_page_holds_every_hand_and_nothing_from_elsewhere():
     gallery = pages.Gallery(("palm", *hand.JOINTS[1:]))
-    gallery.add("a.png, hand 1", picture(), np.float32([30, 20, 60, 50]), pose_of())
+    gallery.add("a.png, hand 1", picture(), BOX, hand.RIGHT, JOINTS_MM)
     std_mm = np.full(hand.NUM_JOINTS, 3.0)
-    gallery.add("b.png, hand 1", picture(), np.float32([30, 20, 60, 50]), pose_of(0, std_mm))
+    gallery.add("b.png, hand 1", picture(), BOX, hand.LEFT, JOINTS_MM, std_mm)
     page = gallery.page()
     first, second = data_of(page)
     assert (first["title"], second["title"]) == ("a.png, hand 1", "b.png, hand 1")
@@ -89,17 +87,18 @@ def test_the_page_holds_every_hand_and_nothing_from_elsewhere():
 def test_a_files_name_cannot_write_into_the_page():
     gallery = pages.Gallery(hand.JOINTS)
     name = "</script><script>alert(1)</script><b>.png"
-    gallery.add(name, picture(), np.float32([30, 20, 60, 50]), pose_of())
-    (one,) = data_of(gallery.page())
-    assert one["title"] == name
-    assert "<" not in one["text"]
+    gallery.add(name, picture(), BOX, hand.RIGHT, JOINTS_MM)
+    (fields,) = data_of(gallery.page())
+    assert fields["title"] == name
+    assert "<" not in fields["text"]
 
 
 def test_thumbnails_show_the_hand():
     gallery = pages.Gallery(hand.JOINTS)
-    gallery.add("a", picture(), np.float32([30, 20, 60, 50]), pose_of())
-    gallery.add("b", picture(), np.float32([-500, -500, -400, -450]), pose_of())  # Out of sight.
-    seen, _ = (one["thumbnail"] for one in data_of(gallery.page()))
+    gallery.add("a", picture(), BOX, hand.RIGHT, JOINTS_MM)
+    out_of_sight = np.array([-500, -500, -400, -450], np.float32)
+    gallery.add("b", picture(), out_of_sight, hand.RIGHT, JOINTS_MM)
+    seen, _ = (fields["thumbnail"] for fields in data_of(gallery.page()))
     content = base64.b64decode(seen.removeprefix("data:image/jpeg;base64,"))
     pixels = np.array(Image.open(io.BytesIO(content)))
     # The hand's square of 30 px is the middle two thirds of 45 px.
@@ -112,8 +111,8 @@ def test_of_very_many_hands_evenly_spaced_ones_are_kept(monkeypatch):
     monkeypatch.setattr(pages, "MOST_HANDS", 10)
     gallery = pages.Gallery(hand.JOINTS)
     for n in range(137):
-        gallery.add(str(n), picture(), np.float32([30, 20, 60, 50]), pose_of())
-    shown = [int(one["title"]) for one in data_of(gallery.page())]
+        gallery.add(str(n), picture(), BOX, hand.RIGHT, JOINTS_MM)
+    shown = [int(fields["title"]) for fields in data_of(gallery.page())]
     assert 5 <= len(shown) <= 10
     assert shown[0] == 0
     assert shown[-1] >= 137 - 2 * 137 // len(shown)
@@ -128,7 +127,7 @@ def test_the_page_in_a_browser(tmp_path):
     pixels, uv, side = hand_files.rendered_frame()
     box = np.concatenate([uv.min(0), uv.max(0)])
     for name in ("a<b>.png", "b.png"):
-        gallery.add(name, pixels, box, pose_of(side, np.full(hand.NUM_JOINTS, 2.0)))
+        gallery.add(name, pixels, box, side, JOINTS_MM, np.full(hand.NUM_JOINTS, 2.0))
     (tmp_path / "index.html").write_text(gallery.page(), encoding="utf-8")
     (tmp_path / "empty.html").write_text(pages.Gallery(hand.JOINTS).page(), encoding="utf-8")
     with browser.chromium(tmp_path / "profile") as driver:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dcmls_tf import config, objective
 from dcmls_tf.data.examples import Batch
-from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.drawing import figures
 from dcmls_tf.experiments import latent_walk
 from dcmls_tf.model import DCMLS
 
@@ -62,7 +62,7 @@ def test_a_strip_has_a_column_a_step_and_three_rows_a_walk(walks):
     strip = latent_walk.strip(latent_walk.pictures(walks, size=40))
     assert strip.shape == (6 * 44 + 4, 3 * 44 + 4, 3)
     last_of_context = strip[3 * 44 + 4 : 4 * 44, 2 * 44 + 4 : 3 * 44]
-    expected = visualization.source_picture(walks[1].x[2], 40)
+    expected = figures.source_picture(walks[1].x[2], 40)
     np.testing.assert_array_equal(last_of_context, expected)
 
 
