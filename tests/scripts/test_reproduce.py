@@ -1,4 +1,4 @@
-"""An experiment whole, in real processes; covers `experiments.showcase` too."""
+"""Experiments and probes whole, in real processes; covers `experiments.showcase` too."""
 
 import json
 import os
@@ -14,34 +14,66 @@ from dcmls_tf.experiments.jobs import Setting
 
 ROOT = pathlib.Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
-def test_experiments_run_whole_and_are_read_the_second_time(tmp_path):
-    """Figures 7 and 6 from their commands, on a tree of annotations in RHD's layout."""
-    tree = raw_trees.write_rhd(tmp_path / "rhd", training=80, evaluation=12, images=False)
 
-    def reproduce(experiment):
-        command = [sys.executable, str(ROOT / "scripts" / "reproduce.py")]
-        command += [f"--experiment={experiment}", "--dataset=rhd", "--modality=2d"]
-        command += ["--scale=quick", f"--raw_dir={tree}", f"--data_dir={tmp_path / 'data'}"]
-        command += [f"--runs_dir={tmp_path / 'runs'}", f"--out_dir={tmp_path / 'out'}"]
-        command += [f"--transfer_dir={tree}"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
+def run_script(name, *arguments):
+    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
-    reproduce("fig7")
-    (report,) = (tmp_path / "runs").rglob("report.json")
+
+def reproduce(experiment, folder):
+    run_script(
+        "reproduce",
+        *(f"--experiment={experiment}", "--dataset=rhd", "--modality=2d", "--scale=quick"),
+        *(f"--{name}={folder / name}" for name in ("data_dir", "runs_dir", "out_dir")),
+        *(f"--{name}={folder / 'rhd'}" for name in ("raw_dir", "transfer_dir")),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Figure 7 reproduced, on a tree of annotations in RHD's layout."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    raw_trees.write_rhd(folder / "rhd", training=80, evaluation=12, images=False)
+    reproduce("fig7", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(folder):
+    """The path of its one run's report."""
+    (report,) = folder.rglob("report.json")
+    return report
+
+
+def test_an_experiment_reads_the_run_that_another_has_trained(folder, report):
     written = report.stat().st_mtime_ns
-    reproduce("fig6")
+    reproduce("fig6", folder)
     assert report.stat().st_mtime_ns == written
-    made = {path.name for path in (tmp_path / "out").iterdir()}
-    assert made == {f"fig7-rhd-2d-quick.{e}" for e in ("png", "gif")} | {
-        f"fig6-rhd-2d-quick.{e}" for e in ("png", "gif", "csv")
-    }
+    made = {path.name for path in (folder / "out_dir").iterdir()}
+    pictures = {f"fig{n}-rhd-2d-quick.{kind}" for n in (6, 7) for kind in ("png", "gif")}
+    assert made == pictures | {"fig6-rhd-2d-quick.csv"}
+
+
+def test_a_table_has_the_runs_report_and_its_transfer(report, tmp_path):
     setting = Setting("rhd", "2d", "quick")
     comparison.write("t", setting, {"row": [str(report.parent)]}, str(tmp_path / "t"))
-    fields = json.loads(report.read_text())
+    epe_mm = json.loads(report.read_text())["epe_mm"]
     text = (tmp_path / "t.md").read_text()
-    assert f"| row | {fields['epe_mm']:.2f} |" in text
-    assert f"| 1 | {fields['epe_mm']:.2f} |" in text  # the transfer is to the same data
+    assert f"| row | {epe_mm:.2f} |" in text
+    assert f"| 1 | {epe_mm:.2f} |" in text  # the transfer is to the same data
+
+
+def test_probes_of_a_run_lie_in_its_folder(folder, report):
+    printed = run_script("probe", f"--run_dir={report.parent}", "--samples=40")
+    fields = json.loads((report.parent / "probes.json").read_text())
+    assert list(fields) == [
+        *("run_dir", "split", "samples", "pose_r2", "disc_h_accuracy", "modality_accuracy")
+    ]
+    assert fields["split"] == "training[:40]"
+    assert f"{fields['pose_r2']['z_h']:.3f}" in printed
+    assert (report.parent / "projector" / "metadata.tsv").exists()
