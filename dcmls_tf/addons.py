@@ -1,7 +1,7 @@
 """The few places where Keras versions differ; nothing else in the package knows which runs."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -73,3 +73,8 @@ def tf_variables(owner: Any) -> list[tf.Variable]:
     variables: Any = owner.variables
     variables = variables() if callable(variables) else variables  # a method in Keras 2
     return [v.value if KERAS_3 else v for v in variables]
+
+
+def variables_by_name(owners: Mapping[str, Any]) -> dict[str, list[tf.Variable]]:
+    """Networks or optimisers by name → their `tf.Variable`s by name, for a checkpoint."""
+    return {name: tf_variables(owner) for name, owner in owners.items()}

@@ -6,16 +6,19 @@ validation EPE.
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from dcmls_tf import addons, variants
 from dcmls_tf import config as config_lib
-from dcmls_tf import training, variants
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.model import Pose, predict_pose
 from dcmls_tf.variants import Model
+
+if TYPE_CHECKING:
+    from dcmls_tf.training import Trainer
 
 BEST_FOLDER = "best"
 RESUMABLE_FOLDER = "checkpoints"
@@ -27,7 +30,7 @@ def best(model: Model, run_dir: str) -> tf.train.CheckpointManager:
     return tf.train.CheckpointManager(_networks(model), os.path.join(run_dir, BEST_FOLDER), 1)
 
 
-def resumable(trainer: training.Trainer, run_dir: str) -> tf.train.CheckpointManager:
+def resumable(trainer: "Trainer", run_dir: str) -> tf.train.CheckpointManager:
     """The manager of what a resumed run needs; the newest `RESUMABLE_KEPT` are kept."""
     folder = os.path.join(run_dir, RESUMABLE_FOLDER)
     return tf.train.CheckpointManager(trainer.checkpointed(), folder, RESUMABLE_KEPT)
@@ -54,4 +57,4 @@ def pose_function(model: Model) -> Callable[[Mapping[str, Any]], Pose]:
 
 
 def _networks(model):
-    return tf.train.Checkpoint(networks=training.variables_by_name(model.networks()))
+    return tf.train.Checkpoint(networks=addons.variables_by_name(model.networks()))

@@ -1,7 +1,6 @@
 """Algorithm 1: the trainer owns model, optimisers, the training step and checkpoints."""
 
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -167,8 +166,8 @@ class Trainer:
     def checkpointed(self) -> tf.train.Checkpoint:
         """What a resumed run needs, as a `tf.train.Checkpoint`."""
         return tf.train.Checkpoint(
-            networks=variables_by_name(self.networks),
-            optimizers=variables_by_name(self.optimizers),
+            networks=addons.variables_by_name(self.networks),
+            optimizers=addons.variables_by_name(self.optimizers),
             step=self.step,
             term_sums=self.term_sums,
             best_epe_mm=self.best_epe_mm,
@@ -177,8 +176,3 @@ class Trainer:
 
 def _reads(equations):
     return {modality for equation in equations for modality in equation.reads}
-
-
-def variables_by_name(owners: Mapping[str, Any]) -> dict[str, list[tf.Variable]]:
-    """Networks or optimisers by name → their `tf.Variable`s by name, for a checkpoint."""
-    return {name: addons.tf_variables(owner) for name, owner in owners.items()}
