@@ -83,7 +83,6 @@ def strip(frames: Sequence[Frame]) -> Picture:
 def write_gif(path: str, frames: Sequence[Frame], milliseconds: int = 120) -> None:
     """Writes an animation to the end and back, one row a walk, atomically."""
     pages = [
-        figures.contact_sheet([p for row in frame for p in row], columns=3)
-        for frame in frames
+        figures.contact_sheet([p for row in frame for p in row], columns=3) for frame in frames
     ]
     files.write(path, figures.animation(pages + pages[-2:0:-1], milliseconds))

@@ -220,7 +220,9 @@ def table(measurements: Measurements) -> str:
         if row is not None:
             cells = [row["z_h"], row["z_c"], row.get("chance", 0.0)]
             lines.append(f"{name:<36}" + "".join(f"{value:>8.3f}" for value in cells))
-    for name in ("disc_h_accuracy", "modality_accuracy"):
-        if measurements[name] is not None:
-            lines.append(f"{name:<36}{measurements[name]:>8.3f}{'':>8}{0.5:>8.3f}")
+    lines += [
+        f"{name:<36}{measurements[name]:>8.3f}{'':>8}{0.5:>8.3f}"
+        for name in ("disc_h_accuracy", "modality_accuracy")
+        if measurements[name] is not None
+    ]
     return "\n".join(lines)

@@ -12,8 +12,7 @@ from PIL import Image
 
 from dcmls_tf import checkpoints, files
 from dcmls_tf.data import pipeline, preparation
-from dcmls_tf.data import raw as canonical
-from dcmls_tf.data.examples import Batch
+from dcmls_tf.data.examples import EVALUATION, Batch
 from dcmls_tf.drawing import figures, skeletons
 from dcmls_tf.evaluation import predictions
 from dcmls_tf.evaluation.predictions import EvaluatedSplit
@@ -97,8 +96,8 @@ def _first_samples(run_dir: str, setting: Setting, count: int) -> tuple[DCMLS, B
     """The run's model and the first `count` samples, or all, of its evaluation split."""
     model, config, _ = checkpoints.load_model(run_dir)
     builder = preparation.from_config(config.replace(data_dir=setting.data_dir))
-    count = min(count, pipeline.num_examples(builder, canonical.EVALUATION))
-    split = f"{canonical.EVALUATION}[:{count}]"
+    count = min(count, pipeline.num_examples(builder, EVALUATION))
+    split = f"{EVALUATION}[:{count}]"
     batches = pipeline.evaluation_batches(builder, config, split, count)
     return model, next(iter(batches))
 
