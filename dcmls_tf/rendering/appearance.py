@@ -290,7 +290,7 @@ def surface(
     )  # fmt: skip
 
 
-def _beyond_cuff(outfit: Outfit, limbs: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
+def _beyond_cuff(outfit, limbs):
     """How far beyond the sleeve's end, in parts of a limb; large away from the arm."""
     return np.where(limbs[:, SLEEVE] > 0.02, limbs[:, SLEEVE] - outfit.sleeve_end, 9.0)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering.camera import SIZE
@@ -79,7 +79,7 @@ def _unreadable(path: str) -> UserError:
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path: str) -> UInt8[np.ndarray, "H W 3"]:
+def _read(path):
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
         raise _unreadable(path)
@@ -128,7 +128,7 @@ def _recolour(
     return cv2.transform(image, balance * np.concatenate([mix, shift], 1))
 
 
-def _procedural(rng: np.random.Generator) -> Float[np.ndarray, "H W 3"]:
+def _procedural(rng):
     """Clouds of noise over a gradient, half of the time behind some flat shapes."""
     base, other = rng.uniform(0.1, 0.9, (2, 1)) + rng.normal(0, 0.12, (2, 3))
     ramp = np.linspace(0, 1, SIZE)[:, None, None]
@@ -142,9 +142,7 @@ def _procedural(rng: np.random.Generator) -> Float[np.ndarray, "H W 3"]:
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 3.0))
 
 
-def _with_shapes(
-    rng: np.random.Generator, image: Float[np.ndarray, "H W 3"]
-) -> Float[np.ndarray, "H W 3"]:
+def _with_shapes(rng, image):
     for _ in range(rng.integers(3, 14)):
         centre, size = rng.uniform(0, SIZE, 2), rng.uniform(15, 130, 2)
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 7)))

@@ -73,7 +73,7 @@ def look_at(
     return Camera(K, towards @ rotation(2, roll) @ upright, target - distance * z)
 
 
-def sample_camera(rng: np.random.Generator, target: Float[np.ndarray, "3"]) -> Camera:
+def sample_camera(rng, target):
     """Random `Camera` around world point `target`, the middle of a hand.
 
     RHD's: half a metre from the hand, mostly from the person's front and near eye level,

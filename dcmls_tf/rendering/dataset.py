@@ -13,7 +13,6 @@ import pickle
 import signal
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +21,7 @@ from jaxtyping import Shaped
 
 from dcmls_tf import files
 from dcmls_tf.data import annotations
+from dcmls_tf.data.rhd_layout import KINDS, annotation_path, image_path
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import backgrounds
 from dcmls_tf.rendering.body import SPLITS
@@ -30,7 +30,6 @@ from dcmls_tf.rendering.scene import sample_scene
 
 SETTINGS = "render_settings.json"
 VERSION = 2
-KINDS = ("color", "mask", "depth")
 _RECORD = np.dtype(
     [("index", "<i4"), ("xyz", "<f4", (42, 3)), ("uv_vis", "<f4", (42, 3)), ("K", "<f4", (3, 3))]
 )
@@ -44,16 +43,6 @@ _PNG = {
     "depth": _QUICK,
 }
 _FEWER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-def image_path(out_dir: str, split: str, kind: str, index: int) -> str:
-    """Path of one image; `kind` is in `KINDS`."""
-    return os.path.join(out_dir, split, kind, f"{index:05d}.png")
-
-
-def annotation_path(out_dir: str, split: str) -> str:
-    """Path of a split's annotations."""
-    return os.path.join(out_dir, split, f"anno_{split}.pickle")
 
 
 def render_dataset(
@@ -90,7 +79,7 @@ def render_dataset(
         ) from None
 
 
-def _claim(out_dir: str, settings: Mapping[str, Any]) -> None:
+def _claim(out_dir, settings):
     """Marks `out_dir` as made with `settings`, or checks that it was."""
     path = os.path.join(out_dir, SETTINGS)
     os.makedirs(out_dir, exist_ok=True)
@@ -126,7 +115,7 @@ class FrameJob:
         self.annotations_only = annotations_only
         self.journal = os.path.join(out_dir, split, f".anno_{split}.journal")
 
-    def __call__(self, index: int) -> bytes:
+    def __call__(self, index):
         """Makes frame `index` and returns its record."""
         if self.annotations_only:
             annotation = sample_scene(self.seed, self.split, index).annotation

@@ -131,7 +131,7 @@ def _noise_plate() -> Float[np.ndarray, "1024 1024 3"]:
     return np.random.default_rng(1948).standard_normal((1024, 1024, 3), np.float32)
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarray, "H W 3"]:
+def _noise(rng, shape):
     """White noise of a shape: a random window of one plate, since drawing it anew is slow."""
     plate = _noise_plate()
     top, left = rng.integers(plate.shape[0] - shape[0]), rng.integers(plate.shape[1] - shape[1])
