@@ -13,17 +13,20 @@ joints out. MediaPipe's gives presence and handedness too, and no EPE of the sam
 
 import os
 import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
 
-from dcmls_tf import app, files, runs, variants
+from dcmls_tf import app, checkpoints, files, litert, variants
 from dcmls_tf import config as config_lib
 from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.errors import UserError
-from dcmls_tf.evaluation import report as evaluation
-from dcmls_tf.serving import model_card
-from dcmls_tf.serving import tflite as lite
+from dcmls_tf.evaluation import provenance
+from dcmls_tf.serving import model_card, tflite
+from dcmls_tf.serving.tflite import TFLiteModel
 
 # Encoder, input side in px, width of G^y's and T's layers, precision.
 MODELS = (
@@ -38,21 +41,23 @@ MODELS = (
     ("mobilenet_v3_small", 96, 128, "int8"),
 )
 TURNS, RUNS_A_TURN = 25, 20
+
+Row = dict[str, Any]  # name, px, content, epe, and ms by number of threads
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
     """The options of the benchmark."""
     flags.DEFINE_string("mediapipe", None, "hand_landmark_full.tflite.", required=True)
     flags.DEFINE_multi_string("run_dir", [], "Trained runs of images, timed with their EPE.")
     flags.DEFINE_multi_enum(
-        "precision", ["float32", "int8"], lite.PRECISIONS, "Of the trained runs' files."
+        "precision", ["float32", "int8"], tflite.PRECISIONS, "Of the trained runs' files."
     )
     flags.DEFINE_string("split", "evaluation", "Split for the EPE: evaluation[:10%].")
     flags.DEFINE_string("json", None, "Where to write the table as JSON as well.")
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Flags → a table."""
     rows = [mediapipe_row(FLAGS.mediapipe)]
     rows += [untrained_row(*model) for model in MODELS]
@@ -65,17 +70,17 @@ def main(_):
         files.write_json(FLAGS.json, {"processor": model_card.processor(), "rows": kept})
 
 
-def mediapipe_row(path):
+def mediapipe_row(path: str) -> Row:
     """MediaPipe's file. Raises `UserError` when it is not there."""
     if not os.path.isfile(path):
         raise UserError(f"--mediapipe={path}: does not exist; the head of this script says how")
     with open(path, "rb") as file:
         content = file.read()
-    shape = lite.interpreter(content, 1).get_input_details()[0]["shape"]
+    shape = litert.interpreter(content).get_input_details()[0]["shape"]
     return {"name": "MediaPipe hand_landmark_full", "px": int(shape[1]), "content": content}
 
 
-def untrained_row(encoder, size, width, precision):
+def untrained_row(encoder: Any, size: int, width: int, precision: str) -> Row:
     """A model of random weights; int8 calibrated on noise."""
     config = config_lib.Config(
         encoder=encoder, input_size=size, joint_width=width, disc_width=min(width, 256)
@@ -86,44 +91,45 @@ def untrained_row(encoder, size, width, precision):
     model = variants.from_config(config)
     for weight in model.weights:  # No branch starts at zero, which a converter could drop.
         weight.assign(weight + 0.01 * rng.normal(size=weight.shape))
-    content = lite.convert(model, config, precision, calibration)
+    content = tflite.convert(model, config, precision, calibration)
     name = f"{encoder}, {width} wide, {precision}"
     return {"name": name, "px": size, "content": content, "epe": "not trained"}
 
 
-def trained_rows(run_dir, precisions, split):
+def trained_rows(run_dir: str, precisions: Sequence[str], split: str) -> Iterator[Row]:
     """A run's files and their EPE."""
-    model, config, _ = runs.load_model(run_dir)
+    model, config, _ = checkpoints.load_model(run_dir)
     builder = preparation.from_config(config)
-    calibration = lite.calibration_inputs(builder, config)
-    scale_mm = evaluation.TrainingStatistics.load(run_dir).mean_scale_mm
+    calibration = tflite.calibration_inputs(builder, config)
+    scale_mm = TrainingStatistics.load(run_dir).mean_scale_mm
     for precision in precisions:
-        content = lite.convert(model, config, precision, calibration)
-        batches = pipeline.evaluation_batches(builder, config, split, lite.EVALUATION_BATCH)
-        found = model_card.measure(lite.LiteModel.of(content).predict, batches, scale_mm)
-        source = evaluation.source_of(config)
+        content = tflite.convert(model, config, precision, calibration)
+        batches = pipeline.evaluation_batches(builder, config, split, tflite.EVALUATION_BATCH)
+        predict = TFLiteModel.from_bytes(content).predict
+        errors = model_card.measure(predict, batches, scale_mm)
+        source = provenance.source_of(config)
         yield {
             "name": f"{config.encoder}, {config.joint_width} wide, {precision}, trained",
             "px": config.input_size,
             "content": content,
-            "epe": f"{found['epe_mm']:.2f} mm, {found['samples']} {source} frames",
+            "epe": f"{errors['epe_mm']:.2f} mm, {errors['samples']} {source} frames",
         }
 
 
-def measure(rows):
+def measure(rows: Sequence[Row]) -> None:
     """Adds `ms` by number of threads to each row."""
     for threads in model_card.THREADS:
-        ready = [lite.interpreter(row["content"], threads) for row in rows]
-        times = [[] for _ in rows]
+        interpreters = [litert.interpreter(row["content"], threads) for row in rows]
+        times_by_row: list[list[float]] = [[] for _ in rows]
         for turn in range(TURNS + 1):
-            for interpreter, of_row in zip(ready, times, strict=True):
-                found = lite.times_ms(interpreter, RUNS_A_TURN)
-                of_row += found if turn else []  # The first turn warms up.
-        for row, of_row in zip(rows, times, strict=True):
-            row.setdefault("ms", {})[str(threads)] = statistics.median(of_row)
+            for interpreter, times in zip(interpreters, times_by_row, strict=True):
+                times_ms = litert.times_ms(interpreter, RUNS_A_TURN)
+                times += times_ms if turn else []  # The first turn warms up.
+        for row, times in zip(rows, times_by_row, strict=True):
+            row.setdefault("ms", {})[str(threads)] = statistics.median(times)
 
 
-def table(rows):
+def table(rows: Sequence[Row]) -> str:
     """The rows as Markdown, with each time over MediaPipe's."""
     heads = [f"ms, {n} thread{'s' * (n > 1)}" for n in model_card.THREADS]
     lines = [

@@ -23,11 +23,14 @@ landmarks over visible joints, per joint first, at two scales:
 """
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
-import mediapipe
+import mediapipe  # pyright: ignore[reportMissingImports]  # In an environment of its own.
 import numpy as np
 from absl import flags
+from jaxtyping import Bool, Float
 
 from dcmls_tf import app, hand
 from dcmls_tf.data import annotations
@@ -37,8 +40,10 @@ from dcmls_tf.evaluation import metrics
 CROP = 320
 FLAGS = flags.FLAGS
 
+Sample = dict[str, Any]
 
-def main(_):
+
+def main(_: list[str]) -> None:
     """Flags → printed numbers."""
     folder = os.path.join(FLAGS.raw_dir, FLAGS.split)
     frames = annotations.load(os.path.join(folder, f"anno_{FLAGS.split}.pickle"))
@@ -47,13 +52,13 @@ def main(_):
     with mediapipe.solutions.hands.Hands(
         static_image_mode=True, max_num_hands=1, min_detection_confidence=FLAGS.confidence
     ) as detector:
-        found = [s for s in (detect(detector, sample) for sample in samples) if s]
-    print(f"{folder}: {len(samples)} hands, found {len(found) / len(samples):.1%}")
-    if found:
-        show(found)
+        detected = [s for s in (detect(detector, sample) for sample in samples) if s]
+    print(f"{folder}: {len(samples)} hands, found {len(detected) / len(samples):.1%}")
+    if detected:
+        show(detected)
 
 
-def read_sample(folder, number, annotation):
+def read_sample(folder: str, number: int, annotation: dict[str, Any]) -> Sample:
     """The larger hand of a frame: crop, `crop_uv [21, 2]`, `xyz_mm [21, 3]`, `visible [21]`."""
     image = cv2.cvtColor(_read(folder, "color", number, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     mask = _read(folder, "mask", number, cv2.IMREAD_GRAYSCALE)
@@ -76,7 +81,7 @@ def read_sample(folder, number, annotation):
     }
 
 
-def detect(detector, sample):
+def detect(detector: Any, sample: Sample) -> Sample | None:
     """The sample with MediaPipe's `landmarks_px [21, 2]` and `world [21, 3]`, or `None`.
 
     MediaPipe's joints have the canonical order; its axes are the camera's.
@@ -93,15 +98,15 @@ def detect(detector, sample):
     }
 
 
-def show(found):
+def show(samples: Sequence[Sample]) -> None:
     """Prints the errors of the hands that were found."""
     distance = [
-        np.linalg.norm(s["landmarks_px"] - s["crop_uv"], axis=-1) / s["box_px"] for s in found
+        np.linalg.norm(s["landmarks_px"] - s["crop_uv"], axis=-1) / s["box_px"] for s in samples
     ]
     print(f"median landmark distance: {np.median(distance):.1%} of the hand's box")
-    truth = np.array([palm_relative(s["xyz_mm"]) for s in found])
-    world = np.array([palm_relative(s["world"]) for s in found])
-    visible = np.array([palm_visible(s["visible"]) for s in found])
+    truth = np.array([palm_relative(s["xyz_mm"]) for s in samples])
+    world = np.array([palm_relative(s["world"]) for s in samples])
+    visible = np.array([palm_visible(s["visible"]) for s in samples])
     scales = {
         "scale bone given": bone(truth) / bone(world),
         "best scale": best_scale(world, truth, visible),
@@ -112,30 +117,34 @@ def show(found):
         print(f"{name}: EPE {metrics.epe_mm(error_mm, visible):.1f} mm, AUC 20-50 {auc:.3f}")
 
 
-def palm_relative(joints):
-    """Joints `[21, 3]` relative to the palm, which takes joint 0's place."""
+def palm_relative(joints: Float[np.ndarray, "21 3"]) -> Float[np.ndarray, "21 3"]:
+    """Joints relative to the palm, which takes joint 0's place."""
     palm = joints[[hand.WRIST, hand.MIDDLE_MCP]].mean(axis=0)
     return np.concatenate([palm[None], joints[1:]]) - palm
 
 
-def palm_visible(visible):
-    """Visibility `[21]` with the palm at joint 0: seen if wrist or middle MCP is."""
+def palm_visible(visible: Bool[np.ndarray, "21"]) -> Bool[np.ndarray, "21"]:
+    """Visibility with the palm at joint 0: seen if wrist or middle MCP is."""
     return np.append(visible[[hand.WRIST, hand.MIDDLE_MCP]].any(), visible[1:])
 
 
-def bone(joints):
-    """Length `[N]` of the scale bone of poses `[N, 21, 3]`."""
+def bone(joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, "N"]:
+    """Length of the scale bone of poses."""
     near, far = hand.SCALE_BONE
     return np.linalg.norm(joints[:, near] - joints[:, far], axis=-1)
 
 
-def best_scale(pred, truth, visible):
-    """Least-squares factor `[N]` of `pred` for `truth` `[N, 21, 3]` over visible joints."""
+def best_scale(
+    pred: Float[np.ndarray, "N 21 3"],
+    truth: Float[np.ndarray, "N 21 3"],
+    visible: Bool[np.ndarray, "N 21"],
+) -> Float[np.ndarray, "N"]:
+    """Least-squares factor of `pred` for `truth` over visible joints."""
     weight = visible[..., None]
     return (weight * pred * truth).sum(axis=(1, 2)) / (weight * pred**2).sum(axis=(1, 2))
 
 
-def _read(folder, kind, number, mode):
+def _read(folder: str, kind: str, number: int, mode: int) -> np.ndarray:
     path = os.path.join(folder, kind, f"{number:05d}.png")
     image = cv2.imread(path, mode)
     if image is None:

@@ -45,7 +45,7 @@ def gaussian(loc: Float[tf.Tensor, "B D"], log_var: Float[tf.Tensor, "B D"]) -> 
 
 def point(loc: Float[tf.Tensor, "B D"]) -> Distribution:
     """The distribution that is always `loc`; batch shape `[B]`, event shape `[D]`."""
-    return tfd.Independent(tfd.Deterministic(loc), 1)
+    return tfd.VectorDeterministic(loc)
 
 
 def posterior(params: Float[tf.Tensor, "B 2*D"], initial_std: float = 1.0) -> Distribution:

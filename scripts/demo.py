@@ -9,8 +9,7 @@ from absl import flags
 
 from dcmls_tf import app
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import demo
-from dcmls_tf.photos import predictor as inference
+from dcmls_tf.photos import demo, predictor
 
 FLAGS = flags.FLAGS
 
@@ -24,7 +23,7 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → a server, until Ctrl-C."""
-    page = demo.build(inference.load(FLAGS.model))
+    page = demo.build(predictor.load(FLAGS.model))
     try:
         page.launch(server_name=FLAGS.host, server_port=FLAGS.port, footer_links=[])
     except OSError as error:

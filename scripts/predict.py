@@ -7,7 +7,7 @@
 
 Hands are found by MediaPipe's detector (`pip install '.[detect]'`), or given: `--box` around the
 joints, once for each hand, or `--keypoints`. Writes the skeletons over every picture or video,
-`predictions.json`, `predictions.csv` and `index.html` (see `dcmls_tf/predictions.py`). A camera
+`predictions.json`, `predictions.csv` and `index.html` (see `dcmls_tf/photos/output.py`). A camera
 records until Ctrl-C. Exit status 1 when a picture could not be read or predicted.
 """
 
@@ -17,10 +17,10 @@ from absl import flags
 
 from dcmls_tf import app, hand
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import detection
-from dcmls_tf.photos import output as predictions
-from dcmls_tf.photos import photo as photos
-from dcmls_tf.photos import predictor as inference
+from dcmls_tf.photos import boxes, hands, predictor, sources
+from dcmls_tf.photos.detection import Detector
+from dcmls_tf.photos.output import PredictionWriter
+from dcmls_tf.photos.predictor import PosePredictor
 
 FLAGS = flags.FLAGS
 
@@ -42,28 +42,28 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → predictions in a folder."""
-    sources = photos.find(FLAGS.input)
-    predictor = inference.load(FLAGS.model)
-    find_hands = _finder(predictor)
-    run = predictions.Predictions(
-        predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames
+    inputs = sources.find(FLAGS.input)
+    pose_predictor = predictor.load(FLAGS.model)
+    find_hands = _finder(pose_predictor)
+    writer = PredictionWriter(
+        pose_predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames
     )
-    run.run(sources)
-    print(f"{run.summary()}\nwritten: {FLAGS.out_dir}")
-    if run.failures:
-        sys.exit(f"error: {run.failures} problems with the input, see above")
+    writer.run(inputs)
+    print(f"{writer.summary()}\nwritten: {FLAGS.out_dir}")
+    if writer.failures:
+        sys.exit(f"error: {writer.failures} problems with the input, see above")
 
 
-def _finder(predictor):
-    boxes = [predictions.parse_box(text) for text in FLAGS.box]
-    if boxes and FLAGS.keypoints:
+def _finder(pose_predictor: PosePredictor) -> hands.RegionFinder:
+    hand_boxes = [boxes.parse(text) for text in FLAGS.box]
+    if hand_boxes and FLAGS.keypoints:
         raise UserError("--box and --keypoints: give one of them")
-    if boxes and predictor.needs_keypoints:
+    if hand_boxes and pose_predictor.needs_keypoints:
         raise UserError(f"--box: {FLAGS.model} reads 2D keypoints; give --keypoints, or neither")
     side = FLAGS.side and hand.SIDES.index(FLAGS.side)
-    automatic = not boxes and not FLAGS.keypoints
-    detector = detection.Detector(FLAGS.max_hands) if automatic else None
-    return predictions.finder(boxes, FLAGS.keypoints, side, detector)
+    automatic = not hand_boxes and not FLAGS.keypoints
+    detector = Detector(FLAGS.max_hands) if automatic else None
+    return hands.finder(hand_boxes, FLAGS.keypoints, side, detector)
 
 
 def cli() -> None:

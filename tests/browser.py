@@ -2,6 +2,9 @@
 
 import contextlib
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 FLAGS = (
     "--headless",
@@ -20,12 +23,12 @@ FLAGS = (
 
 
 @contextlib.contextmanager
-def chromium(profile_dir):
+def chromium(profile_dir: Path) -> Iterator[Any]:
     """A `selenium.webdriver.Chrome` with a profile of its own; pages have no internet."""
     from selenium import webdriver
 
-    paths = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    missing = [name for name, path in paths.items() if path is None]
+    paths = {name: shutil.which(name) or "" for name in ("chromium", "chromedriver")}
+    missing = [name for name, path in paths.items() if not path]
     assert not missing, f"{missing} missing: apt-get install chromium chromium-driver"
     options = webdriver.ChromeOptions()
     options.binary_location = paths["chromium"]
@@ -40,6 +43,6 @@ def chromium(profile_dir):
         driver.quit()
 
 
-def complaints(driver):
+def complaints(driver: Any) -> list[Any]:
     """What the page wrote to the console as errors."""
     return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]

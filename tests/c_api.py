@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -27,23 +28,26 @@ class Output(ctypes.Structure):
     _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
-def library():
+def library() -> ctypes.CDLL:
     """TensorFlow's shared library, found without importing the package."""
-    folder = importlib.util.find_spec("tensorflow").submodule_search_locations[0]
-    found = ctypes.CDLL(os.path.join(folder, "libtensorflow_cc.so.2"))
+    package = importlib.util.find_spec("tensorflow")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    folder = package.submodule_search_locations[0]
+    tensorflow = ctypes.CDLL(os.path.join(folder, "libtensorflow_cc.so.2"))
     for name in ("NewStatus", "NewGraph", "NewSessionOptions", "LoadSessionFromSavedModel",
                  "GraphOperationByName", "AllocateTensor", "TensorData"):  # fmt: skip
-        getattr(found, f"TF_{name}").restype = ctypes.c_void_p
-    found.TF_Message.restype = ctypes.c_char_p
-    found.TF_Dim.restype = ctypes.c_int64
-    found.TF_TensorByteSize.restype = ctypes.c_size_t
-    return found
+        getattr(tensorflow, f"TF_{name}").restype = ctypes.c_void_p
+    tensorflow.TF_Message.restype = ctypes.c_char_p
+    tensorflow.TF_Dim.restype = ctypes.c_int64
+    tensorflow.TF_TensorByteSize.restype = ctypes.c_size_t
+    return tensorflow
 
 
 class Session:
     """A SavedModel's graph with its variables."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str):
         self.tf = library()
         self.status = ctypes.c_void_p(self.tf.TF_NewStatus())
         self.graph = ctypes.c_void_p(self.tf.TF_NewGraph())
@@ -56,29 +60,31 @@ class Session:
         )
         self._check()
 
-    def _check(self):
+    def _check(self) -> None:
         if self.tf.TF_GetCode(self.status):
             raise RuntimeError(self.tf.TF_Message(self.status).decode())
 
-    def run(self, inputs, outputs):
+    def run(
+        self, inputs: dict[str, np.ndarray | list[bytes]], outputs: list[str]
+    ) -> list[np.ndarray]:
         """Tensor name → array or list of bytes, and a list of tensor names → list of arrays."""
         given = (Output * len(inputs))(*(self._output(name) for name in inputs))
         values = (ctypes.c_void_p * len(inputs))(*(self._tensor(v) for v in inputs.values()))
         asked = (Output * len(outputs))(*(self._output(name) for name in outputs))
-        found = (ctypes.c_void_p * len(outputs))()
+        answers = (ctypes.c_void_p * len(outputs))()
         self.tf.TF_SessionRun(
-            self.session, None, given, values, len(inputs), asked, found, len(outputs),
+            self.session, None, given, values, len(inputs), asked, answers, len(outputs),
             None, 0, None, self.status,
         )  # fmt: skip
         self._check()
-        return [self._array(ctypes.c_void_p(tensor)) for tensor in found]
+        return [self._array(ctypes.c_void_p(tensor)) for tensor in answers]
 
-    def _output(self, name):
+    def _output(self, name: str) -> Output:
         operation, index = name.split(":")
-        found = self.tf.TF_GraphOperationByName(self.graph, operation.encode())
-        return Output(found, int(index))
+        node = self.tf.TF_GraphOperationByName(self.graph, operation.encode())
+        return Output(node, int(index))
 
-    def _tensor(self, value):
+    def _tensor(self, value: np.ndarray | list[bytes]) -> int:
         if isinstance(value, list):
             return self._text(value)
         value = np.ascontiguousarray(value)
@@ -89,7 +95,7 @@ class Session:
         ctypes.memmove(data, value.ctypes.data, value.nbytes)
         return tensor
 
-    def _text(self, rows):
+    def _text(self, rows: list[bytes]) -> int:
         dims = (ctypes.c_int64 * 1)(len(rows))
         size = ctypes.c_size_t(TEXT_BYTES * len(rows))
         tensor = self.tf.TF_AllocateTensor(TEXT, dims, 1, size)
@@ -100,14 +106,14 @@ class Session:
             self.tf.TF_StringCopy(place, row, ctypes.c_size_t(len(row)))
         return tensor
 
-    def _array(self, tensor):
+    def _array(self, tensor: ctypes.c_void_p) -> np.ndarray:
         shape = [self.tf.TF_Dim(tensor, i) for i in range(self.tf.TF_NumDims(tensor))]
         size = self.tf.TF_TensorByteSize(tensor)
         content = ctypes.string_at(self.tf.TF_TensorData(tensor), size)
         return np.frombuffer(content, NUMPY[self.tf.TF_TensorType(tensor)]).reshape(shape)
 
 
-def _rows_of_text(content):
+def _rows_of_text(content: np.ndarray) -> list[bytes]:
     rows, at = [], 0
     while at < len(content):
         size = int(content[at : at + 8].view(np.int64)[0])
@@ -116,7 +122,7 @@ def _rows_of_text(content):
     return rows
 
 
-def main(folder, request_path, answer_path):
+def main(folder: str, request_path: str, answer_path: str) -> None:
     """One request."""
     tensors = json.load(sys.stdin)
     inputs = {}
@@ -124,8 +130,9 @@ def main(folder, request_path, answer_path):
         for name, tensor in tensors["inputs"].items():
             value = request[name]
             inputs[tensor] = _rows_of_text(value) if name in tensors["text"] else value
-    found = Session(folder).run(inputs, list(tensors["outputs"].values()))
-    np.savez(answer_path, **dict(zip(tensors["outputs"], found, strict=True)))
+    answers = Session(folder).run(inputs, list(tensors["outputs"].values()))
+    by_name: dict[str, Any] = dict(zip(tensors["outputs"], answers, strict=True))
+    np.savez(answer_path, **by_name)
     unwanted = {"tensorflow", "keras", "tf_keras", "dcmls_tf"} & set(sys.modules)
     assert not unwanted, unwanted
 

@@ -14,6 +14,7 @@ import os
 import sys
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import grpc
 import numpy as np
@@ -34,7 +35,7 @@ WARM_UP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 class Refused(Exception):
     """A request that TensorFlow Serving would answer with INVALID_ARGUMENT or NOT_FOUND."""
 
-    def __init__(self, code, message):
+    def __init__(self, code: grpc.StatusCode, message: str):
         super().__init__(message)
         self.code = code
 
@@ -42,13 +43,13 @@ class Refused(Exception):
 class Servable:
     """One version of one model."""
 
-    def __init__(self, base_path):
+    def __init__(self, base_path: str):
         self.version = max(int(name) for name in os.listdir(base_path) if name.isdecimal())
         self.folder = os.path.join(base_path, str(self.version))
         self.root = tf.saved_model.load(self.folder)
         self.warmed_up = self._replay()
 
-    def _replay(self):
+    def _replay(self) -> list[str]:
         path = os.path.join(self.folder, WARM_UP)
         records = tf.data.TFRecordDataset(path) if os.path.exists(path) else ()
         answered = []
@@ -59,7 +60,7 @@ class Servable:
             answered.append(request.model_spec.signature_name)
         return answered
 
-    def predict(self, signature, inputs):
+    def predict(self, signature: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Arrays by name → arrays by name."""
         function = self.root.signatures.get(signature or "serving_default")
         if function is None:
@@ -79,7 +80,7 @@ class Servable:
         return {name: value.numpy() for name, value in answer.items()}
 
 
-def _arrays(request):
+def _arrays(request: Any) -> dict[str, Any]:
     return {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
 
 
@@ -89,10 +90,10 @@ class Grpc(
 ):
     """PredictionService.Predict and ModelService.GetModelStatus."""
 
-    def __init__(self, servables):
+    def __init__(self, servables: dict[str, Servable]):
         self.servables = servables
 
-    def Predict(self, request, context):
+    def Predict(self, request: Any, context: Any) -> Any:
         servable = self._servable(request, context)
         signature = request.model_spec.signature_name
         try:
@@ -105,14 +106,14 @@ class Grpc(
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
         return response
 
-    def GetModelStatus(self, request, context):
+    def GetModelStatus(self, request: Any, context: Any) -> Any:
         response = get_model_status_pb2.GetModelStatusResponse()
         status = response.model_version_status.add()
         status.version = self._servable(request, context).version
         status.state = get_model_status_pb2.ModelVersionStatus.AVAILABLE
         return response
 
-    def _servable(self, request, context):
+    def _servable(self, request: Any, context: Any) -> Servable:
         name = request.model_spec.name
         if name not in self.servables:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {name}")
@@ -122,19 +123,20 @@ class Grpc(
 class Rest(BaseHTTPRequestHandler):
     """`POST /v1/models/<name>:predict`, rows (`instances`) or columns (`inputs`)."""
 
-    servables = {}
+    servables: dict[str, Servable] = {}
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         name = self.path.removeprefix("/v1/models/").removesuffix(":predict")
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if name not in self.servables:
-            return self._send(404, {"error": f"Servable not found for request: {name}"})
+            self._send(404, {"error": f"Servable not found for request: {name}"})
+            return
         try:
             self._send(200, self._answer(self.servables[name], body))
         except (Refused, ValueError) as refused:
             self._send(400, {"error": str(refused)})
 
-    def _answer(self, servable, body):
+    def _answer(self, servable: Servable, body: dict[str, Any]) -> dict[str, Any]:
         signature = body.get("signature_name", "serving_default")
         wanted = servable.root.signatures[signature].structured_input_signature[1]
         rows = body.get("instances")
@@ -145,7 +147,7 @@ class Rest(BaseHTTPRequestHandler):
             return {"outputs": answer}
         return {"predictions": [{n: v[i] for n, v in answer.items()} for i in range(len(rows))]}
 
-    def _send(self, status, fields):
+    def _send(self, status: int, fields: dict[str, Any]) -> None:
         content = json.dumps(fields).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -153,17 +155,17 @@ class Rest(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         """Says nothing."""
 
 
-def _from_json(value, spec):
+def _from_json(value: Any, spec: Any) -> np.ndarray:
     if spec.dtype == tf.string:
         return np.array([base64.b64decode(entry["b64"]) for entry in value], object)
     return np.array(value, spec.dtype.as_numpy_dtype)
 
 
-def main(config_path):
+def main(config_path: str) -> None:
     """Serves until its standard input is closed."""
     config = model_server_config_pb2.ModelServerConfig()
     with open(config_path) as file:

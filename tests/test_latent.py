@@ -93,6 +93,17 @@ def test_a_point_has_one_value_and_the_shapes_of_a_gaussian():
     assert q.event_shape == [3]
 
 
+@pytest.mark.parametrize("dim", [0, 3])
+def test_a_points_mean_knows_its_size_in_a_graph_of_any_batch(dim):
+    @tf.function(input_signature=[tf.TensorSpec([None, dim], tf.float32)])
+    def mean(loc):
+        q = latent.point(loc)
+        assert q.mean().shape[1] == q.stddev().shape[1] == dim
+        return q.mean()
+
+    assert mean(tf.ones([2, dim])).shape == (2, dim)
+
+
 def test_the_first_examples_of_a_code_are_a_code():
     q_h, q_c = (latent.gaussian(*map(tf.constant, draw(2, 5, dim))) for dim in (4, 3))
     z_h, z_c = draw(5, 4), draw(5, 3)

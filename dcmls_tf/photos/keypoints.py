@@ -8,17 +8,22 @@ at most one line of titles; they hold for every picture. Order is `hand.JOINTS`,
 import csv
 import json
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from dcmls_tf import hand
 from dcmls_tf.errors import UserError
 
 EVERY_PICTURE = ""
 
+Hands = Float[np.ndarray, "hands 21 2"]
 
-def read(path):
-    """Picture name (`EVERY_PICTURE` where none is given) → keypoints `[hands, 21, 2]`.
+
+def read(path: str) -> dict[str, Hands]:
+    """The keypoints of each picture by its name, `EVERY_PICTURE` where none is given.
 
     Raises `UserError` when the file cannot be read or holds anything else.
     """
@@ -33,15 +38,15 @@ def read(path):
     return {name: _hands(path, name, values) for name, values in by_picture.items()}
 
 
-def of_picture(by_picture, source):
-    """Keypoints `[hands, 21, 2]` of a picture. Raises `UserError` when there are none."""
+def of_picture(by_picture: Mapping[str, Hands], source: str) -> Hands:
+    """The keypoints of a picture's hands. Raises `UserError` when there are none."""
     for name in (source, os.path.basename(source), EVERY_PICTURE):
         if name in by_picture:
             return by_picture[name]
     raise UserError(f"{source}: --keypoints has none for it")
 
 
-def _csv(file):
+def _csv(file: Iterable[str]) -> list[Any]:
     rows = [row for row in csv.reader(file) if row]
     if rows and not _is_number(rows[0][0]):
         rows = rows[1:]
@@ -51,7 +56,7 @@ def _csv(file):
     return np.reshape(values, [-1, hand.NUM_JOINTS, 2]).tolist()
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
@@ -59,16 +64,16 @@ def _is_number(text):
     return True
 
 
-def _hands(path, name, values):
+def _hands(path: str, name: str, values: Any) -> Hands:
     try:
-        found = np.array(values, np.float32)
+        hands = np.array(values, np.float32)
     except (TypeError, ValueError):
-        found = np.zeros(0)
-    if found.ndim == 2:
-        found = found[None]
-    if found.ndim != 3 or found.shape[1:] != (hand.NUM_JOINTS, 2) or not np.isfinite(found).all():
+        hands = np.zeros(0)
+    if hands.ndim == 2:
+        hands = hands[None]
+    if hands.ndim != 3 or hands.shape[1:] != (hand.NUM_JOINTS, 2) or not np.isfinite(hands).all():
         where = f" for {name}" if name else ""
         raise UserError(
             f"--keypoints={path}: give {hand.NUM_JOINTS} finite pairs x, y a hand{where}"
         )
-    return found
+    return hands

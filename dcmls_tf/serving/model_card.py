@@ -2,9 +2,13 @@
 
 import os
 import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from dcmls_tf import files
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.data.examples import Batch
+from dcmls_tf.evaluation import predictions, report
+from dcmls_tf.serving.metadata import Metadata
 
 CARD_JSON, CARD_MARKDOWN = "model_card.json", "MODEL_CARD.md"
 THREADS = (1, 2)
@@ -12,26 +16,34 @@ COLUMNS = ("", "Size, MB", "EPE, mm", "against the checkpoint", *(
     f"ms, {n} thread{'s' * (n > 1)}" for n in THREADS
 ))  # fmt: skip
 
+Errors = dict[str, Any]  # `samples`, `epe_mm`, `epe_mm_scale_mean`
+Row = dict[str, Any]  # a file's `Errors`, its `bytes`, and `latency_ms` by number of threads
 
-def measure(predict, batches, mean_scale_mm):
+
+def measure(
+    predict: Callable[[Batch], Any],
+    batches: Iterable[Batch],
+    mean_scale_mm: float,
+) -> Errors:
     """EPE in mm of `predict(batch)` on batches, at the true and at the mean scale bone."""
-    predictions = evaluation.collect(predict, batches)
-    found = evaluation.report(predictions, mean_scale_mm)
-    errors = {"epe_mm": found["epe_mm"], "epe_mm_scale_mean": found["scale_mean"]["epe_mm"]}
-    return {"samples": found["samples"], **errors}
+    scores = report.report(predictions.collect(predict, batches), mean_scale_mm)
+    errors = {"epe_mm": scores["epe_mm"], "epe_mm_scale_mean": scores["scale_mean"]["epe_mm"]}
+    return {"samples": scores["samples"], **errors}
 
 
-def write(folder, facts, split, checkpoint, rows):
+def write(
+    folder: str, metadata: Metadata, split: str, checkpoint: Errors, rows: dict[str, Row]
+) -> None:
     """Writes `model_card.json` and `MODEL_CARD.md` into a folder.
 
     Args:
-        facts: the export's metadata.
+        metadata: the export's.
         split: the split that was evaluated.
         checkpoint: what `measure` returns for the checkpoint.
-        rows: file name → what `measure` returns, `bytes`, and `latency_ms` by threads.
+        rows: each file's, by its name.
     """
     card = {
-        "metadata": facts,
+        "metadata": metadata,
         "evaluation": {"split": split, **checkpoint},
         "processor": processor(),
         "files": rows,
@@ -40,18 +52,18 @@ def write(folder, facts, split, checkpoint, rows):
     files.write(os.path.join(folder, CARD_MARKDOWN), markdown(card))
 
 
-def markdown(card):
+def markdown(card: Mapping[str, Any]) -> str:
     """The card as text."""
-    facts, checkpoint = card["metadata"], card["evaluation"]
-    config = facts["config"]
-    encoder = config["encoder"] if facts["modality"] == "rgb" else "five fully-connected layers"
-    source = "an RGB crop" if facts["modality"] == "rgb" else "2D keypoints"
+    metadata, checkpoint = card["metadata"], card["evaluation"]
+    config = metadata["config"]
+    encoder = config["encoder"] if metadata["modality"] == "rgb" else "five fully-connected layers"
+    source = "an RGB crop" if metadata["modality"] == "rgb" else "2D keypoints"
     lines = [
         f"# 3D hand pose from {source}",
         "",
         f"DCMLS (`--latent={config['latent']}`), encoder {encoder}, input "
-        f"{_input(facts)}, trained on {_data(facts['training_data'])}; checkpoint of step "
-        f"{facts['checkpoint_step']}, exported {facts['created']}.",
+        f"{_input(metadata)}, trained on {_data(metadata['training_data'])}; checkpoint of step "
+        f"{metadata['checkpoint_step']}, exported {metadata['created']}.",
         "",
         f"Evaluated on {checkpoint['samples']} samples of the same data set, split "
         f"`{checkpoint['split']}`, true scale bone. Times: LiteRT, batch 1, median, "
@@ -62,16 +74,16 @@ def markdown(card):
         _row(["checkpoint", "", f"{checkpoint['epe_mm']:.2f}", "", *[""] * len(THREADS)]),
         *(_row(_cells(name, row, checkpoint)) for name, row in card["files"].items()),
         "",
-        f"With the mean scale bone of the training set ({facts['mean_scale_mm']:.1f} mm), which is "
-        f"what a deployed model has, the checkpoint's EPE is "
+        f"With the mean scale bone of the training set ({metadata['mean_scale_mm']:.1f} mm), which "
+        f"is what a deployed model has, the checkpoint's EPE is "
         f"{checkpoint['epe_mm_scale_mean']:.2f} mm.",
         "",
-        *_usage(facts),
+        *_usage(metadata),
     ]
     return "\n".join(lines) + "\n"
 
 
-def processor():
+def processor() -> str:
     """The machine that times were taken on: processor and number of cores."""
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
@@ -81,17 +93,17 @@ def processor():
     return f"{os.cpu_count()} cores of {name}"
 
 
-def _usage(facts):
+def _usage(metadata: Metadata) -> list[str]:
     mirrored = {
         "mirror": "Mirror crops of left hands before, and x of the answer after.",
         "input": "`side` is 0 for left hands, 1 for right ones.",
         "none": "Both hands go in as they are.",
-    }[facts["side"]]
-    joints = ", ".join(facts["joint_names"])
-    margin = facts["config"]["crop_margin"]
+    }[metadata["side"]]
+    joints = ", ".join(metadata["joint_names"])
+    margin = metadata["config"]["crop_margin"]
     crop = (
         f"`x`: a square around the hand, {margin} times the joints' box, in [-0.5, 0.5]. "
-        if facts["modality"] == "rgb"
+        if metadata["modality"] == "rgb"
         else f"`x`: px in a square {margin} times the joints' box, -0.5 to 0.5 along its side. "
     )
     return [
@@ -100,7 +112,7 @@ def _usage(facts):
         f"{crop}{mirrored} Input and output of the int8 file are int8, with the scales and zero "
         "points that it holds.",
         "",
-        f"`joints`: {facts['meaning']['joints']}; x right, y down, z away, in the crop's frame. "
+        f"`joints`: {metadata['meaning']['joints']}; x right, y down, z away, in the crop's frame. "
         f"Order: {joints}.",
         "",
         "## Limits",
@@ -111,23 +123,23 @@ def _usage(facts):
     ]
 
 
-def _input(facts):
-    size = facts["input_size"]
-    return f"{size} × {size} px" if facts["modality"] == "rgb" else "21 keypoints"
+def _input(metadata: Metadata) -> str:
+    size = metadata["input_size"]
+    return f"{size} × {size} px" if metadata["modality"] == "rgb" else "21 keypoints"
 
 
-def _data(training_data):
+def _data(training_data: Mapping[str, str]) -> str:
     if training_data["source"] == "rendered":
         return "frames rendered by this project, in RHD's layout"
     return training_data["dataset"].upper()
 
 
-def _cells(name, row, checkpoint):
+def _cells(name: str, row: Row, checkpoint: Errors) -> list[str]:
     times = (f"{row['latency_ms'][str(n)]:.2f}" for n in THREADS)
     change = row["epe_mm"] - checkpoint["epe_mm"]
     size = f"{row['bytes'] / 1e6:.1f}"
     return [f"`{name}`", size, f"{row['epe_mm']:.2f}", f"{change:+.2f}", *times]
 
 
-def _row(cells):
+def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -17,42 +17,48 @@ import io
 import json
 import os
 import shutil
-import statistics
-import time
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
+from jaxtyping import Float
 
-from dcmls_tf import addons, files
+from dcmls_tf import addons, files, litert
+from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline
 from dcmls_tf.errors import UserError
 from dcmls_tf.model import predict_pose, side_input, zeros_x
 from dcmls_tf.serving import model_card
+from dcmls_tf.serving.metadata import METADATA_FILE, Metadata
+from dcmls_tf.variants import Model
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
-METADATA_FILE = "metadata.json"
 OUTPUT = "joints"
 CALIBRATION_EXAMPLES = 256
 EVALUATION_BATCH = 64
-WARM_UP_RUNS, TIMED_RUNS = 10, 200
+
+Inputs = dict[str, np.ndarray]  # by name, one row each
 
 
-def export(model, config, facts, folder, builder, split):
+def export(
+    model: Model, config: Config, metadata: Metadata, folder: str, builder: Any, split: str
+) -> None:
     """Writes every precision and the model card into `folder`, which is complete or absent.
 
     Args:
-        model, config: what `runs.load_model` returns.
-        facts: `saved_model.metadata`'s.
+        model, config: what `checkpoints.load_model` returns.
+        metadata: what `metadata.describe` returns.
         folder: where to; it must not be there yet.
         builder: the prepared data that calibrates and evaluates.
         split: the split that the card tells of.
     """
 
-    def measure(predict):
+    def measure(predict: Callable[[Mapping[str, Any]], Any]) -> model_card.Errors:
         batches = pipeline.evaluation_batches(builder, config, split, EVALUATION_BATCH)
-        return model_card.measure(predict, batches, facts["mean_scale_mm"])
+        return model_card.measure(predict, batches, metadata["mean_scale_mm"])
 
     partial = f"{folder}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -65,14 +71,14 @@ def export(model, config, facts, folder, builder, split):
     for precision in PRECISIONS:
         name = f"{precision}.tflite"
         content = convert(model, config, precision, calibration)
-        content = with_metadata(content, {**facts, "precision": precision})
+        content = with_metadata(content, {**metadata, "precision": precision})
         files.write(os.path.join(partial, name), content)
         rows[name] = {
             "bytes": len(content),
-            **measure(LiteModel.of(content).predict),
-            "latency_ms": {str(n): latency_ms(content, n) for n in model_card.THREADS},
+            **measure(TFLiteModel.from_bytes(content).predict),
+            "latency_ms": {str(n): litert.latency_ms(content, n) for n in model_card.THREADS},
         }
-    model_card.write(partial, facts, split, checkpoint, rows)
+    model_card.write(partial, metadata, split, checkpoint, rows)
     os.rename(partial, folder)
 
 
@@ -82,14 +88,14 @@ class _Network(tf.Module):
     It must not see Keras's variables: files made from those fail when they run.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Model):
         super().__init__(name="dcmls")
         names = ("encoder_x", "translator", "decoder_y")
         networks = model.networks()
         self.weights = [addons.tf_variables(networks[n]) for n in names if n in networks]
         self._predict = lambda **inputs: model(**inputs, training=False)
 
-    def function(self, config):
+    def function(self, config: Config) -> Any:
         """The concrete function of a batch of one."""
         specs = {
             name: tf.TensorSpec(value.shape, tf.float32, name)
@@ -100,11 +106,13 @@ class _Network(tf.Module):
         return call.get_concrete_function(**specs)
 
 
-def convert(model, config, precision, calibration=None):
+def convert(
+    model: Model, config: Config, precision: str, calibration: Iterable[Inputs] = ()
+) -> bytes:
     """The bytes of a TFLite file.
 
     Args:
-        model: what `runs.load_model` returns.
+        model: what `checkpoints.load_model` returns.
         config: its `Config`.
         precision: one of `PRECISIONS`.
         calibration: for `int8`, what `calibration_inputs` returns.
@@ -125,35 +133,39 @@ def convert(model, config, precision, calibration=None):
         return converter.convert()
 
 
-def calibration_inputs(builder, config, count=CALIBRATION_EXAMPLES):
-    """Inputs of `count` augmented training examples, each a dict of arrays with one row."""
+def calibration_inputs(
+    builder: Any, config: Config, count: int = CALIBRATION_EXAMPLES
+) -> list[Inputs]:
+    """The inputs of `count` augmented training examples."""
     one_by_one = config.replace(batch_size=1)
     batches = pipeline.training_batches(builder, one_by_one)
     return [_inputs(config, batch) for batch in batches.take(count)]
 
 
-def _inputs(config, batch):
-    """What the network takes of a pipeline batch, name → array."""
-    found = {"x": batch["x"], "side": side_input(config, batch)}
-    return {name: np.asarray(value) for name, value in found.items() if value is not None}
+def _inputs(config: Config, batch: Mapping[str, Any]) -> Inputs:
+    """What the network takes of a pipeline batch."""
+    inputs = {"x": batch["x"], "side": side_input(config, batch)}
+    return {name: np.asarray(value) for name, value in inputs.items() if value is not None}
 
 
-def with_metadata(content, facts):
-    """A TFLite file's bytes with `facts` in it as `metadata.json`; interpreters pass over it."""
+def with_metadata(content: bytes, metadata: Metadata) -> bytes:
+    """A TFLite file's bytes with `metadata.json` in it, which interpreters pass over."""
     file = io.BytesIO(content)
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(METADATA_FILE, json.dumps(facts, indent=2, allow_nan=False))
+        archive.writestr(METADATA_FILE, json.dumps(metadata, indent=2, allow_nan=False))
     return file.getvalue()
 
 
-class LiteModel:
+class TFLiteModel:
     """A TFLite file in LiteRT's interpreter; quantised inputs and outputs are taken care of.
 
     `metadata` is what the file carries, `None` where that is nothing. Raises `UserError` when
     the file cannot be read or is none of this project's.
     """
 
-    def __init__(self, path, num_threads=1):
+    metadata: Metadata | None
+
+    def __init__(self, path: str, num_threads: int = 1):
         try:
             with open(path, "rb") as file:
                 self._open(file.read(), num_threads)
@@ -163,64 +175,37 @@ class LiteModel:
             raise UserError(f"--model={path}: is not a TFLite file that export/export.py wrote")
 
     @classmethod
-    def of(cls, content, num_threads=1):
+    def from_bytes(cls, content: bytes, num_threads: int = 1) -> Self:
         """The model of a file's bytes."""
         model = cls.__new__(cls)
         model._open(content, num_threads)
         return model
 
-    def _open(self, content, num_threads):
-        self._interpreter = interpreter(content, num_threads)  # The runner does not keep it.
+    def _open(self, content: bytes, num_threads: int) -> None:
+        self._interpreter = litert.interpreter(content, num_threads)  # The runner needs it.
         self._runner = self._interpreter.get_signature_runner()
-        self._inputs = self._runner.get_input_details()
-        self._outputs = self._runner.get_output_details()
+        self._inputs: dict[str, Any] = self._runner.get_input_details()
+        self._outputs: dict[str, Any] = self._runner.get_output_details()
         self.metadata = _metadata(content)
 
-    def __call__(self, **inputs):
-        """Arrays with one row each → `joints` `[1, 21, 3]`."""
+    def __call__(self, **inputs: np.ndarray) -> Float[np.ndarray, "1 21 3"]:
+        """The `joints` of arrays with one row each."""
         given = {name: _quantised(value, self._inputs[name]) for name, value in inputs.items()}
         return _dequantised(self._runner(**given)[OUTPUT], self._outputs[OUTPUT])
 
-    def predict(self, batch):
-        """A pipeline batch → y_pred `[B, 21, 3]`, in scale bones and the crop's frame."""
-        rows = {name: np.asarray(batch[name], np.float32) for name in self._inputs}
-        if "side" in rows:
-            rows["side"] = rows["side"][:, None]
-        each = ({n: v[i : i + 1] for n, v in rows.items()} for i in range(len(rows["x"])))
-        return np.concatenate([self(**one) for one in each])
+    def predict(self, batch: Mapping[str, Any]) -> Float[np.ndarray, "B 21 3"]:
+        """The poses of a pipeline batch, in scale bones and the crop's frame."""
+        columns = {name: np.asarray(batch[name], np.float32) for name in self._inputs}
+        if "side" in columns:
+            columns["side"] = columns["side"][:, None]
+        rows = (
+            {name: values[i : i + 1] for name, values in columns.items()}
+            for i in range(len(columns["x"]))
+        )
+        return np.concatenate([self(**row) for row in rows])
 
 
-def interpreter(content, num_threads):
-    """LiteRT's interpreter of a file's bytes, ready to run. Raises `UserError` without LiteRT."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise UserError("TFLite files need ai-edge-litert: pip install '.[export]'") from None
-    found = Interpreter(model_content=content, num_threads=num_threads)
-    found.allocate_tensors()
-    return found
-
-
-def latency_ms(content, num_threads, runs=TIMED_RUNS):
-    """Median time of one inference in ms, on zeros; a network's time does not depend on them."""
-    ready = interpreter(content, num_threads)
-    times_ms(ready, WARM_UP_RUNS)
-    return statistics.median(times_ms(ready, runs))
-
-
-def times_ms(ready, runs):
-    """Times of `runs` inferences of an interpreter on zeros, a list in ms."""
-    for details in ready.get_input_details():
-        ready.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        ready.invoke()
-        times.append(1000 * (time.perf_counter() - start))
-    return times
-
-
-def _metadata(content):
+def _metadata(content: bytes) -> Metadata | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return json.loads(archive.read(METADATA_FILE))
@@ -228,7 +213,7 @@ def _metadata(content):
         return None
 
 
-def _quantised(value, details):
+def _quantised(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
     scale, zero = details["quantization"]
     if not scale:
         return np.asarray(value, details["dtype"])
@@ -236,6 +221,6 @@ def _quantised(value, details):
     return np.clip(np.rint(value / scale + zero), limits.min, limits.max).astype(details["dtype"])
 
 
-def _dequantised(value, details):
+def _dequantised(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
     scale, zero = details["quantization"]
-    return value if not scale else np.float32(scale) * (np.float32(value) - zero)
+    return value if not scale else np.float32(scale) * (value.astype(np.float32) - zero)

@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import os
+from typing import Any
 
 import numpy as np
 import requests
@@ -18,11 +19,14 @@ from absl import flags
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dcmls_tf import app, files, hand
-from dcmls_tf.drawing import figures as visualization
+from dcmls_tf.drawing import skeletons
 from dcmls_tf.errors import UserError
+from dcmls_tf.photos import boxes
 
 FLAGS = flags.FLAGS
 PORTS = {"grpc": 8500, "rest": 8501}
+
+Arrays = dict[str, np.ndarray]  # by name, one row each
 
 
 def define_flags():
@@ -43,18 +47,19 @@ def main(_):
     photo = read_photo(FLAGS.image)
     server = FLAGS.server or f"localhost:{PORTS[FLAGS.protocol]}"
     ask = {"grpc": ask_grpc, "rest": ask_rest}[FLAGS.protocol]
-    inputs = request_inputs(photo, parse_box(FLAGS.box), hand.SIDES.index(FLAGS.side), FLAGS.focal)
+    box = boxes.four_numbers(",".join(FLAGS.box), label="--box=")
+    inputs = request_inputs(photo, box, hand.SIDES.index(FLAGS.side), FLAGS.focal)
     answer = ask(server, FLAGS.model, inputs, FLAGS.timeout)
     out = FLAGS.out or f"{os.path.splitext(FLAGS.image)[0]}.hand"
     files.write_json(f"{out}.json", {name: value[0].tolist() for name, value in answer.items()})
-    drawn = visualization.draw_skeleton(np.array(photo), answer["uv"][0])
+    drawn = skeletons.draw_skeleton(np.array(photo), answer["uv"][0])
     content = io.BytesIO()
     Image.fromarray(drawn).save(content, format="png")
     files.write(f"{out}.png", content.getvalue())
     print(f"written: {out}.png and {out}.json")
 
 
-def read_photo(path):
+def read_photo(path: str) -> Image.Image:
     """The photo as RGB, upright as its EXIF says. Raises `UserError`."""
     try:
         with Image.open(path) as image:
@@ -63,30 +68,23 @@ def read_photo(path):
         raise UserError(f"--image={path}: cannot be read ({error}); give a PNG or JPEG") from None
 
 
-def parse_box(values):
-    """Four numbers. Raises `UserError`."""
-    try:
-        left, top, right, bottom = (float(v) for v in values)
-    except ValueError:
-        raise UserError(f"--box={','.join(values)}: give left,top,right,bottom in px") from None
-    return [left, top, right, bottom]
-
-
-def request_inputs(photo, box, side, focal):
+def request_inputs(photo: Image.Image, box: list[float], side: int, focal: float) -> Arrays:
     """All inputs of `serving_default` for one hand, name → array with one row."""
     content = io.BytesIO()
     photo.save(content, format="png")
     width, height = photo.size
-    K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]) if focal else 0
+    K = np.zeros([3, 3], np.float32)
+    if focal:
+        K[:] = [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
     return {
         "image": np.array([content.getvalue()], object),
-        "box": np.float32([box]),
-        "side": np.int32([side]),
-        "K": np.float32(K) + np.zeros([1, 3, 3], np.float32),
+        "box": np.array([box], np.float32),
+        "side": np.array([side], np.int32),
+        "K": K[None],
     }
 
 
-def ask_grpc(server, model, inputs, timeout):
+def ask_grpc(server: str, model: str, inputs: Arrays, timeout: float) -> Arrays:
     """The answer of PredictionService.Predict, name → array. Raises `UserError`."""
     import grpc
     import tensorflow as tf
@@ -102,25 +100,26 @@ def ask_grpc(server, model, inputs, timeout):
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             response = stub.Predict(request, timeout=timeout)
     except grpc.RpcError as error:
-        raise UserError(f"--server={server}: {error.code().name}, {error.details()}") from None
+        call: Any = error  # An error of a call is the call, too.
+        raise UserError(f"--server={server}: {call.code().name}, {call.details()}") from None
     return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
 
-def ask_rest(server, model, inputs, timeout):
+def ask_rest(server: str, model: str, inputs: Arrays, timeout: float) -> Arrays:
     """The answer of the REST API's predict, name → array. Raises `UserError`."""
     body = {"signature_name": "serving_default", "inputs": {n: _json(v) for n, v in inputs.items()}}
     url = f"http://{server}/v1/models/{model}:predict"
     try:
         response = requests.post(url, data=json.dumps(body), timeout=timeout)
-        found = response.json()
+        answer = response.json()
     except (requests.RequestException, ValueError) as error:
         raise UserError(f"--server={server}: gives no answer ({error})") from None
     if not response.ok:
-        raise UserError(f"--server={server}: {response.status_code}, {found.get('error')}")
-    return {name: np.array(value) for name, value in found["outputs"].items()}
+        raise UserError(f"--server={server}: {response.status_code}, {answer.get('error')}")
+    return {name: np.array(value) for name, value in answer["outputs"].items()}
 
 
-def _json(value):
+def _json(value: np.ndarray) -> list[Any]:
     if value.dtype != object:
         return value.tolist()
     return [{"b64": base64.b64encode(entry).decode()} for entry in value]

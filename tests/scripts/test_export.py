@@ -14,12 +14,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from dcmls_tf import checkpoints, hand, runs
 from dcmls_tf import config as config_lib
-from dcmls_tf import hand, runs
 from dcmls_tf.data import pipeline, preparation
-from dcmls_tf.evaluation import report as evaluation
+from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.model import predict_pose
-from dcmls_tf.serving import saved_model
+from dcmls_tf.serving import saved_model, warm_up
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TESTS = os.path.join(ROOT, "tests")
@@ -55,7 +55,7 @@ def write_run(folder, raw_dir, data_dir, **options):
         weight.assign(weight + 0.03 * rng.normal(size=weight.shape))
     trainer.best.save(checkpoint_number=7)
     c.save(folder)
-    evaluation.TrainingStatistics(rng.normal(size=(21, 3)), 36.5).save(folder)
+    TrainingStatistics(rng.normal(size=(21, 3)), 36.5).save(folder)
     return c
 
 
@@ -82,7 +82,7 @@ def exported(frames_tree, data_dir, tmp_path_factory):
 def frames(exported):
     """Inputs of `serving_default` for 32 frames, and the checkpoint's joints for them."""
     run_dir, c, _ = exported
-    model, _, _ = runs.load_model(str(run_dir))
+    model, _, _ = checkpoints.load_model(str(run_dir))
     builder = preparation.from_config(c)
     batch = next(iter(pipeline.evaluation_batches(builder, c, "evaluation", FRAMES)))
     examples = list(pipeline.canonical_examples(builder, "evaluation", images=False))
@@ -105,7 +105,7 @@ def test_an_export_has_what_a_server_and_a_reader_want(exported):
     assert facts["checkpoint_step"] == 7
     assert facts["mean_scale_mm"] == 36.5
     assert facts["report"] is None
-    model, _, _ = runs.load_model(str(run_dir))
+    model, _, _ = checkpoints.load_model(str(run_dir))
     kept = ("encoder_x", "decoder_x", "translator", "decoder_y")
     weights = sum(v.numpy().nbytes for n in kept for v in model.networks()[n].weights)
     stored = os.path.getsize(folder / "variables" / "variables.data-00000-of-00001")
@@ -172,7 +172,7 @@ def test_tensorflows_own_command_runs_the_export(exported, frames, tmp_path):
 
 def test_the_warm_up_file_replays_through_the_loaded_signatures(exported):
     loaded = saved_model.load(str(exported[2]))
-    path = os.path.join(loaded.path, saved_model.WARMUP_FILE)
+    path = os.path.join(loaded.path, warm_up.WARM_UP_FILE)
     seen = set()
     for record in tf.data.TFRecordDataset(path):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
@@ -182,7 +182,7 @@ def test_the_warm_up_file_replays_through_the_loaded_signatures(exported):
         answer = loaded.answer(request.model_spec.signature_name, **inputs)
         assert {len(value) for value in answer.values()} == {rows}
         seen.add((request.model_spec.signature_name, rows))
-    assert seen == {(s, n) for s in loaded.signatures for n in saved_model.WARMUP_BATCHES}
+    assert seen == {(s, n) for s in loaded.signatures for n in warm_up.WARM_UP_BATCHES}
 
 
 def served_config(out_dir):
@@ -209,6 +209,8 @@ def host(exported, tmp_path_factory):
         env=QUIET,
         cwd=path.parent,
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
     yield json.loads(process.stdout.readline())
     process.stdin.close()
     process.wait(timeout=30)

@@ -15,7 +15,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from dcmls_tf import hand
-from dcmls_tf.photos import detection
+from dcmls_tf.photos import detection, detector_files
 
 cv2 = pytest.importorskip("cv2")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -115,7 +115,7 @@ def save_forms(folder, pixels, uv):
         larger.paste(image.resize((height, height), Image.Resampling.BICUBIC), (height // 6, 0))
         larger.save(folder / name)
     same = ("plain.png", "16bit.png", "rgba.png", "cmyk.jpg", "turned.png", "grey.png")
-    known = dict.fromkeys((*same, "grey_as_rgb.png", "one.png", "cut.jpg", "empty.png"), uv)
+    known: dict[str, np.ndarray] = dict.fromkeys((*same, "grey_as_rgb.png", "one.png", "cut.jpg", "empty.png"), uv)
     large = 1500 / pixels.shape[0] * uv + [250, 0]
     return known | {"large.png": large, "huge.jpg": 6 * large, "v.avi": uv, "text.png": uv}
 
@@ -218,7 +218,7 @@ def test_keypoints_from_csv_through_three_kinds(frame, of_keypoints, tmp_path):
 @pytest.mark.slow
 def test_hands_are_found_automatically(frame, of_photos, tmp_path):
     try:
-        detection.networks()
+        detector_files.networks()
     except Exception as error:  # Without a network the detector cannot be had.
         pytest.skip(f"no hand detector: {error}")
     pixels, uv, side = frame

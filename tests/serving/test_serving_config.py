@@ -1,6 +1,7 @@
 """The files that TensorFlow Serving reads, parsed as it parses them."""
 
 import os
+from typing import Any
 
 import yaml
 from google.protobuf import (
@@ -12,7 +13,7 @@ from google.protobuf import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from dcmls_tf.serving import saved_model
+from dcmls_tf.serving import warm_up
 
 SERVING = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "export/serving"
@@ -35,13 +36,14 @@ def test_the_batching_parameters_parse_and_fit():
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
-    parameters = message_factory.GetMessageClass(pool.FindMessageTypeByName("BatchingParameters"))()
+    message_type = pool.FindMessageTypeByName("BatchingParameters")
+    parameters: Any = message_factory.GetMessageClass(message_type)()
     with open(os.path.join(SERVING, "batching.config")) as text:
         text_format.Parse(text.read(), parameters)
     sizes = list(parameters.allowed_batch_sizes)
     assert sizes == sorted(set(sizes))
     assert sizes[-1] == parameters.max_batch_size.value
-    assert set(saved_model.WARMUP_BATCHES) <= set(sizes)
+    assert set(warm_up.WARM_UP_BATCHES) <= set(sizes)
 
 
 def test_the_compose_file_mounts_what_the_server_is_told_to_read():

@@ -1,7 +1,11 @@
-"""Signatures against the checkpoint's own path, and what no checkpoint has: the camera's frame."""
+"""Signatures against the checkpoint's own path, and what no checkpoint has: the camera's frame.
+
+Covers `answers`, and of `preprocessing` what reaches a signature.
+"""
 
 import functools
 import io
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,24 +14,28 @@ import tensorflow as tf
 from PIL import Image
 from raw_trees import RHD_K
 
-from dcmls_tf import config as config_lib
-from dcmls_tf import geometry, hand, variants
+from dcmls_tf import geometry, hand, placement, variants
+from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
-from dcmls_tf.errors import UserError
 from dcmls_tf.model import predict_pose
-from dcmls_tf.serving import saved_model
-from dcmls_tf.serving import signatures as serving
+from dcmls_tf.serving import preprocessing, warm_up
+from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, ServedModel
 
 rng = np.random.default_rng(0)
-SMALL = {"joint_width": 16, "disc_width": 8, "input_size": 32, "reconstruction_size": 16}
+SMALL: dict[str, Any] = {
+    "joint_width": 16,
+    "disc_width": 8,
+    "input_size": 32,
+    "reconstruction_size": 16,
+}
 MEAN_SCALE_MM = 30.0
 # Crops are cut from uint8, so a box that differs in its last digit can move a pixel by 1/255.
-ROUNDING = {"rtol": 0.02, "atol": 0.03}
+ROUNDING: Any = {"rtol": 0.02, "atol": 0.03}
 
 
 def model_of(**options):
     keras.utils.set_random_seed(0)  # The same model, whatever was built before it.
-    model = variants.from_config(config_lib.Config(**{**SMALL, **options}))
+    model = variants.from_config(Config(**{**SMALL, **options}))
     for weight in model.weights:  # Biases start at zero, a translator's output too.
         weight.assign(weight + 0.03 * rng.normal(size=weight.shape))
     return model
@@ -41,14 +49,14 @@ def smooth(height, width):
 
 @functools.cache
 def signatures_of(model):
-    return serving.Served(model, MEAN_SCALE_MM).signatures()
+    return ServedModel(model, MEAN_SCALE_MM).signatures()
 
 
-def answer(model, signature, **inputs):
+def ask(model, signature, **inputs):
     """A signature as Python calls it: every input given or neutral."""
     function = signatures_of(model)[signature]
     rows = len(next(iter(inputs.values())))
-    given = {**saved_model.example_inputs(function, rows), **inputs}
+    given = {**warm_up.example_inputs(function, rows), **inputs}
     tensors = {s.name: tf.cast(given[s.name], s.dtype) for s in function.input_signature}
     return {name: value.numpy() for name, value in function(**tensors).items()}
 
@@ -97,10 +105,10 @@ def test_a_photo_gives_what_the_pipeline_and_the_checkpoint_do(side, perspective
     batch, truth = batch_of(model.config)
     assert set(truth["side"]) == {hand.LEFT, hand.RIGHT}
     given = {"image": batch["image"], "box": boxes_of(truth["uv"])}
-    found = answer(model, "serving_default", **given, side=truth["side"], K=truth["K"])
+    answer = ask(model, "serving_default", **given, side=truth["side"], K=truth["K"])
     expected = in_camera_frame(model, batch)
-    np.testing.assert_allclose(found["joints"], expected, atol=1e-4)
-    np.testing.assert_allclose(found["joints_mm"], MEAN_SCALE_MM * expected, atol=1e-2)
+    np.testing.assert_allclose(answer["joints"], expected, atol=1e-4)
+    np.testing.assert_allclose(answer["joints_mm"], MEAN_SCALE_MM * expected, atol=1e-2)
 
 
 @pytest.mark.parametrize("root", ["palm", pytest.param("wrist", marks=pytest.mark.slow)])
@@ -110,65 +118,67 @@ def test_keypoints_give_what_the_pipeline_and_the_checkpoint_do(root, batch_of):
     given = {"keypoints": truth["uv"], "side": truth["side"], "K": truth["K"]}
     expected = in_camera_frame(model, batch)
     for signature in ("keypoints", "serving_default"):
-        found = answer(model, signature, **given, palm=truth["palm_uv"])
-        np.testing.assert_allclose(found["joints"], expected, atol=1e-4)
+        answer = ask(model, signature, **given, palm=truth["palm_uv"])
+        np.testing.assert_allclose(answer["joints"], expected, atol=1e-4)
     # The palm in the image is all but midway between its two joints.
-    midway = answer(model, "keypoints", **given)
+    midway = ask(model, "keypoints", **given)
     np.testing.assert_allclose(midway["joints"], expected, atol=0.02)
 
 
 def test_keypoints_without_a_camera_are_seen_straight_on():
     model = model_of(modality="2d", root="wrist", side="none")
-    uv = np.float32(rng.uniform(50, 250, (3, 21, 2)))
-    found = answer(model, "keypoints", keypoints=uv)
-    far_away = np.float32([[1e5, 0, 0], [0, 1e5, 0], [0, 0, 1]])
+    uv = rng.uniform(50, 250, (3, 21, 2)).astype(np.float32)
+    answer = ask(model, "keypoints", keypoints=uv)
+    far_away = np.array([[1e5, 0, 0], [0, 1e5, 0], [0, 0, 1]], np.float32)
     K = np.stack([far_away] * 3)
     K[:, :2, 2] = (uv.min(1) + uv.max(1)) / 2
     side = 1.5 * (uv.max(1) - uv.min(1)).max(-1)[:, None, None]
     x = (uv - K[:, None, :2, 2]) / side
-    np.testing.assert_allclose(found["joints"], model(tf.constant(x)), atol=1e-4)
+    np.testing.assert_allclose(answer["joints"], model(tf.constant(x)), atol=1e-4)
 
 
 def test_keypoints_with_the_size_of_their_image_have_a_typical_camera():
     model = model_of(modality="2d", root="wrist", side="none")
-    uv = np.float32(rng.uniform(50, 250, (2, 21, 2)))
-    K = np.float32([[640, 0, 320], [0, 640, 240], [0, 0, 1]])
-    told = answer(model, "keypoints", keypoints=uv, K=np.stack([K, K]))
-    found = answer(model, "keypoints", keypoints=uv, image_size=np.float32([[640, 480]] * 2))
-    np.testing.assert_allclose(found["joints"], told["joints"], atol=1e-5)
+    uv = rng.uniform(50, 250, (2, 21, 2)).astype(np.float32)
+    K = np.array([[640, 0, 320], [0, 640, 240], [0, 0, 1]], np.float32)
+    told = ask(model, "keypoints", keypoints=uv, K=np.stack([K, K]))
+    answer = ask(
+        model, "keypoints", keypoints=uv, image_size=np.array([[640, 480]] * 2, np.float32)
+    )
+    np.testing.assert_allclose(answer["joints"], told["joints"], atol=1e-5)
 
 
 def test_crops_are_as_in_the_photo_and_left_hands_are_mirrored_inside(rgb):
     model = rgb
     crops = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-    x = np.float32(crops) / 255 - 0.5
+    x = crops.astype(np.float32) / 255 - 0.5
     for signature, given in (("crops", crops), ("crops_float", x)):
-        found = answer(model, signature, crops=given, side=[hand.LEFT, hand.RIGHT])["joints"]
+        answer = ask(model, signature, crops=given, side=[hand.LEFT, hand.RIGHT])["joints"]
         expected = model(tf.constant(np.stack([x[0, :, ::-1], x[1]]))).numpy()
         expected[0, :, 0] *= -1
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
 def test_a_mirrored_photo_of_the_other_hand_has_the_mirrored_pose(rgb):
     model = rgb
     pixels = rng.integers(0, 256, (60, 80, 3)).astype(np.uint8)
     photos = [tf.io.encode_png(p).numpy() for p in (pixels, pixels[:, ::-1])]
-    boxes = np.float32([[10, 15, 40, 50], [40, 15, 70, 50]])
-    found = answer(model, "serving_default", image=photos, box=boxes, side=[1, 0])
-    np.testing.assert_allclose(found["joints"][1], found["joints"][0] * [-1, 1, 1], **ROUNDING)
-    np.testing.assert_allclose(found["uv"][1, :, 0], 80 - found["uv"][0, :, 0], atol=0.5)
+    boxes = np.array([[10, 15, 40, 50], [40, 15, 70, 50]], np.float32)
+    answer = ask(model, "serving_default", image=photos, box=boxes, side=[1, 0])
+    np.testing.assert_allclose(answer["joints"][1], answer["joints"][0] * [-1, 1, 1], **ROUNDING)
+    np.testing.assert_allclose(answer["uv"][1, :, 0], 80 - answer["uv"][0, :, 0], atol=0.5)
 
 
 def test_codes_are_the_encoders_and_decode_to_the_prediction(rgb):
     model = rgb
     crop = smooth(32, 32)
     photo = [tf.io.encode_png(crop).numpy()]
-    codes = answer(model, "encode", image=photo, K=_straight(32))
-    x = tf.constant(np.float32(crop)[None] / 255 - 0.5)
+    codes = ask(model, "encode", image=photo, K=_straight(32))
+    x = tf.constant(crop[None].astype(np.float32) / 255 - 0.5)
     q_h, q_c = model.encode_x(x)
     np.testing.assert_allclose(codes["z_h"], q_h.mean(), **ROUNDING)
     np.testing.assert_allclose(codes["z_c_std"], q_c.stddev(), **ROUNDING)
-    decoded = answer(model, "decode", z_h=codes["z_h"], z_c=codes["z_c"])
+    decoded = ask(model, "decode", z_h=codes["z_h"], z_c=codes["z_c"])
     np.testing.assert_allclose(decoded["joints"], model(x), **ROUNDING)
     rebuilt = 255 * (model.decode_x(q_h.mean(), q_c.mean()) + 0.5)
     np.testing.assert_allclose(decoded["image"], np.rint(rebuilt), atol=3)
@@ -176,16 +186,16 @@ def test_codes_are_the_encoders_and_decode_to_the_prediction(rgb):
 
 def _straight(size, focal=100):
     """A camera that looks at the middle of an image, so that its crop is the image."""
-    return np.float32([[[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]]])
+    return np.array([[[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]]], np.float32)
 
 
 def test_hypotheses_follow_their_own_seeds_and_spread_as_they_say():
     model = model_of(modality="2d")
-    uv = np.float32(rng.uniform(50, 250, (1, 21, 2)))
-    pair = answer(model, "hypotheses", keypoints=np.repeat(uv, 3, 0), seed=[5, 5, 6])
-    alone = answer(model, "hypotheses", keypoints=uv, seed=[6])
+    uv = rng.uniform(50, 250, (1, 21, 2)).astype(np.float32)
+    pair = ask(model, "hypotheses", keypoints=np.repeat(uv, 3, 0), seed=[5, 5, 6])
+    alone = ask(model, "hypotheses", keypoints=uv, seed=[6])
     joints = pair["joints"]
-    assert joints.shape == (3, serving.HYPOTHESES, 21, 3)
+    assert joints.shape == (3, DEFAULT_HYPOTHESES, 21, 3)
     np.testing.assert_array_equal(joints[0], joints[1])
     np.testing.assert_allclose(joints[2], alone["joints"][0], atol=1e-5)
     assert np.abs(joints[0] - joints[2]).max() > 1e-3
@@ -196,16 +206,16 @@ def test_hypotheses_follow_their_own_seeds_and_spread_as_they_say():
 
 def test_many_hypotheses_are_about_as_wide_as_the_posterior():
     model = model_of(modality="2d", latent="unified", side="none", root="wrist")
-    uv = np.float32(rng.uniform(50, 250, (1, 21, 2)))
-    served = serving.Served(model, MEAN_SCALE_MM, hypotheses=2000)
+    uv = rng.uniform(50, 250, (1, 21, 2)).astype(np.float32)
+    served = ServedModel(model, MEAN_SCALE_MM, hypotheses=2000)
     shapes = {"palm": [1, 2], "image_size": [1, 2], "K": [1, 3, 3]}
     nothing = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    tensors = serving.normalised_keypoints({"keypoints": uv, **nothing, "side": [1]}, model.config)
-    q_h, q_c = model.encode_x(tensors["x"])
-    sampled = np.array(q_h.sample(2000, seed=1))[:, 0]
-    expected = np.array(model.decode_y(tf.constant(sampled), tf.zeros([2000, 0])))
-    found = served.signatures()["hypotheses"](keypoints=uv, **nothing, side=[1], seed=[0])
-    np.testing.assert_allclose(found["joints"][0].numpy().std(0), expected.std(0), rtol=0.15)
+    inputs = preprocessing.from_keypoints(model.config, tf.constant(uv))
+    q_h, q_c = model.encode_x(inputs["x"])
+    sampled = q_h.sample(2000, seed=1).numpy()[:, 0]
+    expected = model.decode_y(tf.constant(sampled), tf.zeros([2000, 0])).numpy()
+    answer = served.signatures()["hypotheses"](keypoints=uv, **nothing, side=[1], seed=[0])
+    np.testing.assert_allclose(answer["joints"][0].numpy().std(0), expected.std(0), rtol=0.15)
     assert q_c.event_shape[0] == 0
 
 
@@ -219,24 +229,6 @@ def test_every_variant_has_its_signatures(latent):
 def test_a_model_of_photos_also_takes_crops(rgb):
     names = {"serving_default", "crops", "crops_float", "encode", "decode", "hypotheses"}
     assert set(signatures_of(rgb)) == names
-
-
-def test_what_stands_for_a_box_and_a_camera():
-    c = config_lib.Config(**SMALL)
-    given = {"image": tf.io.encode_png(smooth(48, 64)), "side": hand.RIGHT}
-    neutral = {"box": np.zeros(4, np.float32), "K": np.zeros((3, 3), np.float32)}
-    # Whole image: the crop is the square that holds it. 53 degrees: focal length = longer side.
-    reach = 64 / 1.5 / 2
-    told = {
-        "box": np.float32([32 - reach, 24 - reach, 32 + reach, 24 + reach]),
-        "K": np.float32([[64, 0, 32], [0, 64, 24], [0, 0, 1]]),
-    }
-    found, expected = (serving.crop_photo({**given, **more}, c) for more in (neutral, told))
-    for name in told:
-        np.testing.assert_allclose(found[name], told[name], atol=1e-4)
-    np.testing.assert_allclose(found["x"], expected["x"], atol=1.01 / 255)
-    assert np.all(found["x"][:3] == -0.5)
-    assert np.all(found["x"][5:-5] > -0.5)
 
 
 @pytest.mark.parametrize("kind", ["grey", "16-bit", "rgba", "jpeg", "grey jpeg", "cmyk", "bmp"])
@@ -256,8 +248,8 @@ def test_photos_of_many_kinds(kind, rgb):
         "bmp": (plain, "bmp"),
     }
     photos = [_encoded(plain, "png"), _encoded(*made[kind])]
-    found = answer(model, "serving_default", image=photos)["joints"]
-    np.testing.assert_allclose(found[0], found[1], atol=0.03)
+    answer = ask(model, "serving_default", image=photos)["joints"]
+    np.testing.assert_allclose(answer[0], answer[1], atol=0.03)
 
 
 def _encoded(image, form):
@@ -270,33 +262,16 @@ def _encoded(image, form):
 def test_a_box_that_is_none_is_refused(box, rgb):
     photo = [tf.io.encode_png(np.zeros((48, 64, 3), np.uint8)).numpy()]
     with pytest.raises(tf.errors.InvalidArgumentError, match="box: give left < right"):
-        answer(rgb, "serving_default", image=photo, box=np.float32([box]))
+        ask(rgb, "serving_default", image=photo, box=np.array([box], np.float32))
 
 
 def test_a_hand_is_placed_where_its_joints_were_seen(batch_of):
-    _, truth = batch_of(config_lib.Config(**SMALL, modality="2d"))
-    relative = truth["xyz_mm"] - truth["xyz_mm"][:, :1]
-    ones = np.ones_like(truth["uv"])
-    shift = geometry.place(relative, truth["uv"], ones, truth["K"])
+    _, truth = batch_of(Config(**SMALL, modality="2d"))
+    relative = tf.constant(truth["xyz_mm"] - truth["xyz_mm"][:, :1])
+    uv, K, box = (tf.constant(v) for v in (truth["uv"], truth["K"], boxes_of(truth["uv"])))
+    shift = placement.place(relative, uv, tf.ones_like(uv), K)
     np.testing.assert_allclose(shift, truth["xyz_mm"][:, 0], rtol=0.01, atol=1)
-    shift = geometry.place_in_box(relative, boxes_of(truth["uv"]), truth["K"])
+    shift = placement.place_in_box(relative, box, K)
     np.testing.assert_allclose(shift, truth["xyz_mm"][:, 0], rtol=0.03, atol=3)
-    uv = geometry.project(relative + shift[:, None], np.float32(RHD_K))
-    np.testing.assert_allclose(boxes_of(np.array(uv)), boxes_of(truth["uv"]), atol=1)
-
-
-def test_a_folder_without_a_model_is_named(tmp_path):
-    for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match=r"--model=.* holds no SavedModel"):
-            saved_model.load(str(path))
-
-
-def test_versions_count_up_and_never_overwrite(tmp_path):
-    assert saved_model.new_version(str(tmp_path)) == 1
-    for name in ("1", "7", "notes", "lite/9"):
-        (tmp_path / name).mkdir(parents=True)
-    assert saved_model.new_version(str(tmp_path)) == 10
-    with pytest.raises(UserError, match="--version=7"):
-        saved_model.new_version(str(tmp_path), 7)
-    with pytest.raises(UserError, match="--version=9"):
-        saved_model.new_version(str(tmp_path), 9)
+    placed_uv = geometry.project(relative + shift[:, None], tf.constant(RHD_K, tf.float32))
+    np.testing.assert_allclose(boxes_of(placed_uv.numpy()), box, atol=1)

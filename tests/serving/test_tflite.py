@@ -1,25 +1,31 @@
-"""TFLite files in LiteRT: the checkpoint's numbers, sizes, metadata, the model card."""
+"""TFLite files in LiteRT: the checkpoint's numbers, sizes, metadata; and `model_card`."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import config as config_lib
 from dcmls_tf import variants
+from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
 from dcmls_tf.model import predict_pose
-from dcmls_tf.serving import model_card
-from dcmls_tf.serving import tflite as lite
+from dcmls_tf.serving import model_card, tflite
+from dcmls_tf.serving.tflite import TFLiteModel
 
 rng = np.random.default_rng(0)
-SMALL = {"joint_width": 32, "disc_width": 8, "input_size": 32, "reconstruction_size": 16}
+SMALL: dict[str, Any] = {
+    "joint_width": 32,
+    "disc_width": 8,
+    "input_size": 32,
+    "reconstruction_size": 16,
+}
 
 
 def model_of(**options):
-    model = variants.from_config(config_lib.Config(**{**SMALL, **options}))
+    model = variants.from_config(Config(**{**SMALL, **options}))
     for weight in model.weights:
         weight.assign(weight + 0.03 * rng.normal(size=weight.shape))
     return model
@@ -31,10 +37,10 @@ def batch_of(config, count):
     return {"x": tf.constant(x), "side": tf.constant(np.arange(count) % 2, tf.int64)}
 
 
-def written(path, model, precision, calibration=None, facts=None):
-    content = lite.convert(model, model.config, precision, calibration)
-    path.write_bytes(lite.with_metadata(content, facts) if facts else content)
-    return lite.LiteModel(str(path))
+def written(path, model, precision, calibration=(), facts=None):
+    content = tflite.convert(model, model.config, precision, calibration)
+    path.write_bytes(tflite.with_metadata(content, facts) if facts else content)
+    return TFLiteModel(str(path))
 
 
 @pytest.mark.parametrize(
@@ -52,19 +58,19 @@ def test_float_files_give_the_models_numbers_on_32_frames(options, tmp_path):
     model = model_of(**options)
     batch = batch_of(model.config, 32)
     expected = predict_pose(model, batch).numpy()
-    found = written(tmp_path / "a.tflite", model, "float32").predict(batch)
-    assert found.shape == (32, 21, 3)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    y = written(tmp_path / "a.tflite", model, "float32").predict(batch)
+    assert y.shape == (32, 21, 3)
+    np.testing.assert_allclose(y, expected, atol=1e-3)
 
 
 def test_an_int8_file_takes_and_gives_int8_and_stays_close(tmp_path):
     model = model_of(modality="2d")
     batch = batch_of(model.config, 64)
     calibration = [{"x": x[None]} for x in batch["x"].numpy()]
-    found = written(tmp_path / "a.tflite", model, "int8", calibration)
-    details = found._inputs["x"], found._outputs[lite.OUTPUT]
+    model_file = written(tmp_path / "a.tflite", model, "int8", calibration)
+    details = model_file._inputs["x"], model_file._outputs[tflite.OUTPUT]
     assert all(d["dtype"] == np.int8 for d in details)
-    y, expected = found.predict(batch), predict_pose(model, batch).numpy()
+    y, expected = model_file.predict(batch), predict_pose(model, batch).numpy()
     step = details[1]["quantization"][0]
     assert np.abs(y - expected).mean() < 3 * step
     levels = y / step
@@ -75,7 +81,7 @@ def test_smaller_precisions_are_smaller(tmp_path):
     model = model_of(modality="2d", joint_width=128)
     calibration = [{"x": x[None]} for x in batch_of(model.config, 8)["x"].numpy()]
     sizes = [
-        len(lite.convert(model, model.config, precision, calibration))
+        len(tflite.convert(model, model.config, precision, calibration))
         for precision in ("float32", "float16", "dynamic")
     ]
     assert sizes[0] > 1.8 * sizes[1] > 1.8 * 1.5 * sizes[2]
@@ -98,13 +104,13 @@ def test_what_is_no_tflite_file_is_named(content, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"--model=.*model.tflite"):
-        lite.LiteModel(str(path))
+        TFLiteModel(str(path))
 
 
 def test_calibration_takes_augmented_training_examples(rhd_tree, data_dir):
-    c = config_lib.Config(raw_dir=str(rhd_tree), data_dir=data_dir, **SMALL, side="input")
+    c = Config(raw_dir=str(rhd_tree), data_dir=data_dir, **SMALL, side="input")
     builder = preparation.from_config(c)
-    inputs = lite.calibration_inputs(builder, c, count=6)
+    inputs = tflite.calibration_inputs(builder, c, count=6)
     assert [i["x"].shape for i in inputs] == [(1, 32, 32, 3)] * 6
     assert {i["side"].shape for i in inputs} == {(1, 1)}
     plain = next(iter(pipeline.evaluation_batches(builder, c, "training", 12)))["x"].numpy()
@@ -115,7 +121,7 @@ def test_calibration_takes_augmented_training_examples(rhd_tree, data_dir):
 @pytest.fixture(scope="module")
 def exported(rhd_tree, data_dir, tmp_path_factory):
     """The folder of an export of a 2D model, and the model."""
-    c = config_lib.Config(raw_dir=str(rhd_tree), data_dir=data_dir, **SMALL, modality="2d")
+    c = Config(raw_dir=str(rhd_tree), data_dir=data_dir, **SMALL, modality="2d")
     model = variants.from_config(c)
     facts = {
         "config": {"latent": "full", "encoder": "resnet18", "crop_margin": 1.5},
@@ -130,14 +136,14 @@ def exported(rhd_tree, data_dir, tmp_path_factory):
         "joint_names": ["palm", "thumb_cmc"],
     }
     folder = tmp_path_factory.mktemp("lite") / "1"
-    lite.export(model, c, facts, str(folder), preparation.from_config(c), "evaluation")
+    tflite.export(model, c, facts, str(folder), preparation.from_config(c), "evaluation")
     return folder, model, c
 
 
 def test_the_card_has_every_file_beside_the_checkpoint(exported):
     folder, _, _ = exported
     card = json.loads((folder / model_card.CARD_JSON).read_text())
-    names = {f"{precision}.tflite" for precision in lite.PRECISIONS}
+    names = {f"{precision}.tflite" for precision in tflite.PRECISIONS}
     assert {p.name for p in folder.glob("*.tflite")} == set(card["files"]) == names
     checkpoint = card["evaluation"]
     assert checkpoint["samples"] == 6
@@ -145,7 +151,9 @@ def test_the_card_has_every_file_beside_the_checkpoint(exported):
         assert row["bytes"] == (folder / name).stat().st_size
         assert set(row["latency_ms"]) == {"1", "2"}
         assert min(row["latency_ms"].values()) > 0
-        assert lite.LiteModel(str(folder / name)).metadata["checkpoint_step"] == 7
+        metadata = TFLiteModel(str(folder / name)).metadata
+        assert metadata is not None
+        assert metadata["checkpoint_step"] == 7
     files = card["files"]
     assert files["float32.tflite"]["epe_mm"] == pytest.approx(checkpoint["epe_mm"], abs=1e-2)
     assert files["int8.tflite"]["epe_mm"] == pytest.approx(checkpoint["epe_mm"], abs=1)
@@ -160,7 +168,7 @@ def test_the_cards_epe_is_the_files_own(exported):
     folder, _, c = exported
     builder = preparation.from_config(c)
     batch = next(iter(pipeline.evaluation_batches(builder, c, "evaluation", 6)))
-    y_pred = lite.LiteModel(str(folder / "int8.tflite")).predict(batch)
+    y_pred = TFLiteModel(str(folder / "int8.tflite")).predict(batch)
     error = np.linalg.norm(y_pred - batch["y"], axis=-1) * batch["scale_mm"].numpy()[:, None]
     visible = batch["visible"].numpy()
     by_joint = [error[visible[:, j], j].mean() for j in range(21) if visible[:, j].any()]

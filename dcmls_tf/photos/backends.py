@@ -1,0 +1,108 @@
+"""Models of every kind behind one face: the signatures that a model is exported with.
+
+`serving.signatures` says what they take and give.
+"""
+
+import os
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from dcmls_tf import checkpoints
+from dcmls_tf import config as config_lib
+from dcmls_tf.config import Config
+from dcmls_tf.errors import UserError
+from dcmls_tf.serving import answers, metadata, preprocessing, saved_model
+from dcmls_tf.serving.signatures import SERVING_DEFAULT, ServedModel
+from dcmls_tf.serving.tflite import TFLiteModel
+
+
+class PoseBackend(Protocol):
+    """A model that answers through signatures."""
+
+    @property
+    def config(self) -> Config:
+        """The `Config` that the model was trained with."""
+        ...
+
+    @property
+    def signatures(self) -> frozenset[str]:
+        """The names of the signatures that the model has."""
+        ...
+
+    def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs a signature on arrays of one row a hand; inputs not given are neutral.
+
+        Raises `UserError` when the model refuses an input.
+        """
+        ...
+
+
+def load(path: str) -> PoseBackend:
+    """The model in a run's folder, in a SavedModel's or in a `.tflite` file. Raises `UserError`."""
+    if os.path.isfile(os.path.join(path, config_lib.CONFIG_FILE)):
+        return RunBackend(path)
+    if os.path.isfile(path):
+        return TFLiteBackend(path)
+    if os.path.isdir(path):
+        return SavedModelBackend(path)
+    raise UserError(f"--model={path}: does not exist; give a run, a SavedModel or a .tflite file")
+
+
+class SavedModelBackend:
+    """A SavedModel."""
+
+    def __init__(self, path: str):
+        self._loaded = saved_model.load(path)
+        self.config = metadata.config_of(self._loaded.metadata, path)
+        self.signatures = frozenset(self._loaded.signatures)
+
+    def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs a signature; see `PoseBackend.answer`."""
+        return self._loaded.answer(signature, **inputs)
+
+
+class RunBackend:
+    """A run's best model, behind the signatures that it would be exported with."""
+
+    def __init__(self, path: str):
+        model, self.config, _ = checkpoints.load_model(path)
+        self._served = ServedModel.from_run(model, path)
+        self._functions = self._served.signatures()
+        self.signatures = frozenset(self._functions)
+
+    def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs a signature; see `PoseBackend.answer`."""
+        function = self._functions[signature]
+        specs = {spec.name: spec for spec in function.input_signature}
+        tensors = {name: tf.cast(value, specs[name].dtype) for name, value in inputs.items()}
+        return _arrays(function(**tensors))
+
+
+class TFLiteBackend:
+    """A TFLite file; what a SavedModel has in its graph is done around it. It cannot sample."""
+
+    signatures = frozenset({SERVING_DEFAULT})
+
+    def __init__(self, path: str):
+        self._model = TFLiteModel(path)
+        if self._model.metadata is None:
+            raise UserError(f"--model={path}: has no metadata; export it with export/export.py")
+        self.config = metadata.config_of(self._model.metadata, path)
+        self._mean_scale_mm = self._model.metadata["mean_scale_mm"]
+
+    def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs `serving_default`; see `PoseBackend.answer`."""
+        del signature  # There is one.
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        if self.config.modality == "rgb":
+            network_inputs = preprocessing.from_photos(self.config, **tensors)
+        else:
+            network_inputs = preprocessing.from_keypoints(self.config, **tensors)
+        y = tf.constant(self._model.predict(network_inputs))
+        return _arrays(answers.pose_answer(y, network_inputs, self._mean_scale_mm))
+
+
+def _arrays(tensors: answers.Answer) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}

@@ -1,0 +1,126 @@
+"""What a model says of network inputs: poses, codes, reconstructions, sampled poses.
+
+The outputs are those of the signatures, by name (see `signatures`).
+"""
+
+import tensorflow as tf
+from jaxtyping import Float, Int
+
+from dcmls_tf import geometry, placement
+from dcmls_tf.model import DCMLS, Pose, side_input
+from dcmls_tf.serving.preprocessing import NetworkInputs, rows_like
+from dcmls_tf.variants import Model
+
+Answer = dict[str, tf.Tensor]
+
+
+class ModelAnswers:
+    """A model's answers to network inputs.
+
+    A plain object, which `tf.Module` does not look into: it would save the Keras model's weights
+    a second time.
+
+    Args:
+        model: what `checkpoints.load_model` returns.
+        mean_scale_mm: mean scale bone of the training set.
+        hypotheses: how many poses are sampled.
+    """
+
+    def __init__(self, model: Model, mean_scale_mm: float, hypotheses: int):
+        self._model = model
+        self._mean_scale_mm = mean_scale_mm
+        self._hypotheses = hypotheses
+        self.config = model.config
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether there is a latent space to encode into, decode from and sample in."""
+        return isinstance(self._model, DCMLS)
+
+    def pose(self, inputs: NetworkInputs) -> Answer:
+        """`joints`, `joints_mm`, and `uv`, `root_mm` where the inputs know their photo."""
+        y = self._model(inputs["x"], side_input(self.config, inputs), training=False)
+        return pose_answer(y, inputs, self._mean_scale_mm)
+
+    def codes(self, inputs: NetworkInputs) -> Answer:
+        """`z_h`, `z_c` and their standard deviations, without what has no dimension."""
+        answer = {}
+        for name, q in zip(("z_h", "z_c"), self._posteriors(inputs), strict=True):
+            if q.event_shape[0]:
+                answer |= {name: q.mean(), f"{name}_std": q.stddev()}
+        return answer
+
+    def decoded(self, z_h: Float[tf.Tensor, "B z_h"], z_c: Float[tf.Tensor, "B z_c"]) -> Answer:
+        """`joints`, `joints_mm` in the crop's frame, and x's `image` or `keypoints`."""
+        model = self._dcmls()
+        y = model.predict_from_codes(z_h, z_c)
+        answer = {"joints": y, "joints_mm": self._mean_scale_mm * y}
+        x = model.decode_x(z_h, z_c)
+        if self.config.modality == "rgb":
+            return {**answer, "image": tf.cast(tf.round(255 * (x + 0.5)), tf.uint8)}
+        return {**answer, "keypoints": x}
+
+    def samples(self, inputs: NetworkInputs, seed: Int[tf.Tensor, "B"]) -> Answer:
+        """`joints`, `joints_mm` `[B, K, 21, 3]` of sampled poses; their spread `std`, `std_mm`."""
+        y = self._sampled_poses(inputs, rows_like(seed, inputs["x"]))
+        answer = in_camera_frame(y, inputs["A"][:, None], self._mean_scale_mm)
+        spread = tf.math.reduce_variance(answer["joints"], axis=1)
+        std = tf.sqrt(tf.reduce_sum(spread, -1))
+        return {**answer, "std": std, "std_mm": self._mean_scale_mm * std}
+
+    def _sampled_poses(
+        self, inputs: NetworkInputs, seed: Int[tf.Tensor, "B"]
+    ) -> Float[tf.Tensor, "B K 21 3"]:
+        """Poses of which z_h and both contexts are sampled."""
+        model, count = self._dcmls(), self._hypotheses
+        q_h, q_c = self._posteriors(inputs)
+        sizes = [self.config.z_h_dim, self.config.z_c_dim, model.bridge.z_c_y_dim]
+        in_h, in_c, in_c_y = tf.split(_noise(seed, count, sum(sizes)), sizes, -1)
+        z_h = _flat(q_h.mean()[:, None] + q_h.stddev()[:, None] * in_h)
+        z_c_x = _flat(q_c.mean()[:, None] + q_c.stddev()[:, None] * in_c)
+        q_c_y = model.bridge(z_c_x)
+        z_c_y = q_c_y.mean() + q_c_y.stddev() * _flat(in_c_y)
+        y = model.decode_y(z_h, z_c_y)
+        return tf.reshape(y, [-1, count, *y.shape[1:]])
+
+    def _posteriors(self, inputs):
+        return self._dcmls().encode_x(inputs["x"], side_input(self.config, inputs))
+
+    def _dcmls(self) -> DCMLS:
+        assert isinstance(self._model, DCMLS)  # `has_codes`
+        return self._model
+
+
+def pose_answer(y: Pose, inputs: NetworkInputs, mean_scale_mm: float) -> Answer:
+    """A network's poses in the camera's frame, and placed in their photo where it is known."""
+    answer = in_camera_frame(y, inputs["A"], mean_scale_mm)
+    if "box" in inputs and "K" in inputs:
+        answer |= _placed(answer["joints_mm"], inputs["box"], inputs["K"])
+    return answer
+
+
+def in_camera_frame(
+    y: Float[tf.Tensor, "*B 21 3"], A: Float[tf.Tensor, "*B 3 3"], mean_scale_mm: float
+) -> Answer:
+    """`joints`: poses turned from the crop's frame; `joints_mm`: of the mean hand's size."""
+    joints = tf.matmul(y, A)  # Row vectors, and A is orthogonal.
+    return {"joints": joints, "joints_mm": mean_scale_mm * joints}
+
+
+def _placed(joints_mm, box, K) -> Answer:
+    """Where a hand's root is if it just fills its box, and its joints there in px."""
+    root_mm = placement.place_in_box(joints_mm, box, K)
+    return {"uv": geometry.project(joints_mm + root_mm[:, None], K), "root_mm": root_mm}
+
+
+def _noise(seed: Int[tf.Tensor, "B"], count: int, dim: int) -> Float[tf.Tensor, "B count dim"]:
+    """Standard normal numbers; each hand's depend on its own seed alone."""
+    return tf.map_fn(
+        lambda s: tf.random.stateless_normal([count, dim], tf.stack([s, 0])),
+        seed,
+        fn_output_signature=tf.TensorSpec([count, dim], tf.float32),
+    )
+
+
+def _flat(samples: Float[tf.Tensor, "B K D"]) -> Float[tf.Tensor, "B*K D"]:
+    return tf.reshape(samples, [-1, samples.shape[-1]])

@@ -1,0 +1,146 @@
+"""Photos, keypoints or crops → what the networks take, in the graph, as in the training pipeline.
+
+Inputs are those of the signatures (see `signatures`), `B` hands at once; an input of one row
+stands for all of them, and the constants here stand for what is not known.
+"""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+import tensorflow as tf
+from jaxtyping import Float, Int, Shaped, UInt8
+
+from dcmls_tf import geometry, hand
+from dcmls_tf.config import Config
+from dcmls_tf.data import encoding
+
+NO_BOX, NO_PALM, NO_SIZE = tf.zeros([1, 4]), tf.zeros([1, 2]), tf.zeros([1, 2])
+NO_K = tf.zeros([1, 3, 3])
+RIGHT_HAND = tf.fill([1], hand.RIGHT)
+
+
+class NetworkInputs(TypedDict):
+    """What the networks take of `B` hands, and how their answer gets back to the photo.
+
+    x: crops in [-0.5, 0.5], or the joints' px in the crop over its side, less 0.5.
+    A: camera's frame → crop's frame, orthogonal.
+    K, box: the photo's intrinsics, and the hands' boxes in px; of photos alone.
+    """
+
+    x: Float[tf.Tensor, "B S S 3"] | Float[tf.Tensor, "B 21 2"]
+    side: Int[tf.Tensor, "B"]
+    A: Float[tf.Tensor, "B 3 3"]
+    K: NotRequired[Float[tf.Tensor, "B 3 3"]]
+    box: NotRequired[Float[tf.Tensor, "B 4"]]
+
+
+def from_photos(
+    config: Config,
+    image: Shaped[tf.Tensor, "B"],
+    box: Float[tf.Tensor, "B 4"] = NO_BOX,
+    side: Int[tf.Tensor, "B"] = RIGHT_HAND,
+    K: Float[tf.Tensor, "B 3 3"] = NO_K,
+) -> NetworkInputs:
+    """Crops of encoded photos, each around its box."""
+    regions = {"image": image, "box": box, "side": side, "K": K}
+    regions = {name: rows_like(value, image) for name, value in regions.items()}
+    size = config.input_size
+    shapes = {"x": [size, size, 3], "A": [3, 3], "K": [3, 3], "box": [4]}
+    crops = tf.map_fn(
+        lambda region: crop_photo(region, config),
+        regions,
+        fn_output_signature={k: tf.TensorSpec(v, tf.float32) for k, v in shapes.items()},
+    )
+    return {
+        "x": crops["x"],
+        "side": regions["side"],
+        "A": crops["A"],
+        "K": crops["K"],
+        "box": crops["box"],
+    }
+
+
+def crop_photo(region: Mapping[str, tf.Tensor], config: Config) -> dict[str, tf.Tensor]:
+    """The crop of one hand: x `[S, S, 3]`, A and K `[3, 3]`, and its box `[4]` px.
+
+    `region` holds `image`, `box`, `side` and `K` as `from_photos` takes them, without `B`.
+    """
+    pixels = tf.io.decode_image(region["image"], channels=3, expand_animations=False)
+    pixels = tf.ensure_shape(pixels, [None, None, 3])
+    height, width = tf.unstack(tf.shape(pixels)[:2])
+    K = tf.where(region["K"][2, 2] == 0, geometry.typical_camera(height, width), region["K"])
+    box = _checked_box(region["box"], height, width, config)
+    corners = tf.reshape(box, [2, 2])
+    H, A = encoding.crop_to_hand({"uv": corners, "K": K, "side": region["side"]}, config)
+    x = geometry.warp_image(pixels, H, config.input_size) - 0.5
+    return {"x": x, "A": A, "K": K, "box": box}
+
+
+def _checked_box(box, height, width, config):
+    """The box, or for zeros the one whose crop is the whole image; refuses what is no box."""
+    size = tf.cast([width, height], tf.float32)
+    reach = tf.reduce_max(size) / config.crop_margin / 2
+    whole = tf.concat([size / 2 - reach, size / 2 + reach], -1)
+    box = tf.where(tf.reduce_all(box == 0), whole, box)
+    seen = tf.reduce_all((box[:2] < box[2:]) & (box[:2] < size) & (box[2:] > 0))
+    wanted = "box: give left < right and top < bottom, in px and over the image, or four zeros"
+    with tf.control_dependencies([tf.debugging.Assert(seen, [wanted, box, "in", size])]):
+        return tf.identity(box)
+
+
+def from_keypoints(
+    config: Config,
+    keypoints: Float[tf.Tensor, "B 21 2"],
+    palm: Float[tf.Tensor, "B 2"] = NO_PALM,
+    image_size: Float[tf.Tensor, "B 2"] = NO_SIZE,
+    side: Int[tf.Tensor, "B"] = RIGHT_HAND,
+    K: Float[tf.Tensor, "B 3 3"] = NO_K,
+) -> NetworkInputs:
+    """Keypoints in px → joints in their crop."""
+    uv = tf.convert_to_tensor(keypoints)
+    palm, image_size, side, K = (rows_like(v, keypoints) for v in (palm, image_size, side, K))
+    typical = geometry.typical_camera(image_size[:, 1], image_size[:, 0])
+    guess = tf.where(image_size[:, :1, None] == 0, _straight_camera(uv), typical)
+    K = tf.where(K[:, 2:, 2:] == 0, guess, K)
+    H, A = encoding.crop_to_hand({"uv": uv, "K": K, "side": side}, config)
+    if config.root == "palm":
+        wrist, other = hand.PALM_JOINTS[config.dataset]
+        midway = (uv[:, wrist] + uv[:, other]) / 2
+        given = tf.reduce_any(palm != 0, -1, keepdims=True)
+        uv = tf.concat([tf.where(given, palm, midway)[:, None], uv[:, 1:]], 1)
+    x = geometry.to_unit_square(geometry.apply_homography(uv, H), config.input_size)
+    return {"x": x, "A": A, "side": side}
+
+
+def _straight_camera(uv: Float[tf.Tensor, "B N 2"]) -> Float[tf.Tensor, "B 3 3"]:
+    """Intrinsics of a camera that looks at the middle of `uv` px."""
+    near, far = tf.reduce_min(uv, 1), tf.reduce_max(uv, 1)
+    # The crop does not depend on this focal length; a box of this width is one it allows.
+    focal = tf.maximum(tf.reduce_max(far - near, -1), 1.0)
+    middle = (near + far) / 2
+    to_middle = tf.pad(middle[..., None], [[0, 0], [0, 1], [2, 0]])
+    return tf.linalg.diag(tf.stack([focal, focal, tf.ones_like(focal)], -1)) + to_middle
+
+
+def from_crops(
+    config: Config,
+    crops: UInt8[tf.Tensor, "B S S 3"] | Float[tf.Tensor, "B S S 3"],
+    side: Int[tf.Tensor, "B"] = RIGHT_HAND,
+) -> NetworkInputs:
+    """Square crops as in the photo: uint8, or float in [-0.5, 0.5]; left hands are mirrored."""
+    side = rows_like(side, crops)
+    x = tf.cast(crops, tf.float32) / 255 - 0.5 if crops.dtype == tf.uint8 else crops
+    A = tf.eye(3, batch_shape=[tf.shape(x)[0]])
+    if config.side == "mirror":
+        left = tf.equal(side, hand.LEFT)[:, None, None]
+        x = tf.where(left[..., None], tf.reverse(x, [2]), x)
+        A = tf.where(left, A * [[-1.0], [1.0], [1.0]], A)
+    return {"x": x, "side": side, "A": A}
+
+
+def rows_like(
+    value: Shaped[tf.Tensor, "#B *shape"], first: Shaped[tf.Tensor, "B *rest"]
+) -> Shaped[tf.Tensor, "B *shape"]:
+    """An input, or one row that stands for all, with as many rows as the first input."""
+    rows = tf.shape(first)[0]
+    return tf.broadcast_to(value, tf.concat([[rows], tf.shape(value)[1:]], 0))

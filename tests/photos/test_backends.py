@@ -1,0 +1,54 @@
+"""Models on disk of three kinds, which agree; and what is no model."""
+
+import hand_files
+import numpy as np
+import pytest
+from hand_files import photo_of
+
+from dcmls_tf.errors import UserError
+from dcmls_tf.photos import backends, predictor
+from dcmls_tf.photos.hands import HandRegion
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.mkdir(), "holds no SavedModel"),
+        (lambda path: path.write_bytes(b"no model"), "no readable TFLite file"),
+    ],
+)
+def test_what_is_no_model_is_named(make, said, tmp_path):
+    make(tmp_path / "model")
+    with pytest.raises(UserError, match=said) as raised:
+        backends.load(str(tmp_path / "model"))
+    assert str(raised.value).startswith(f"--model={tmp_path / 'model'}: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [{"modality": "2d"}, {}, {"side": "input", "latent": "unified"}],
+    ids=str,
+)
+def test_three_kinds_of_models_agree_on_a_photo(options, tmp_path):
+    run_dir = hand_files.write_run(tmp_path / "run", **options)
+    exports = hand_files.write_exports(run_dir, tmp_path)
+    pixels, uv, side = hand_files.rendered_frame()
+    photo = photo_of(pixels)
+    hands = [HandRegion.from_keypoints(uv, s, "given") for s in (side, 1 - side)]
+    of_run, *others = (predictor.load(path)(photo, hands) for path in (run_dir, *exports))
+    # They look at what they are given, if only a little.
+    other = [HandRegion.from_keypoints(uv[::-1] + [9, 0], side, "given")]
+    (changed,) = predictor.load(run_dir)(photo, other)
+    assert np.abs(of_run[0].joints_mm - changed.joints_mm).max() > 0.1
+    for poses in others:
+        for pose, expected in zip(poses, of_run, strict=True):
+            np.testing.assert_allclose(pose.joints_mm, expected.joints_mm, atol=2e-3)
+            np.testing.assert_allclose(pose.uv, expected.uv, atol=0.05)
+            np.testing.assert_allclose(pose.root_mm, expected.root_mm, rtol=1e-3)
+    of_saved_model, of_lite = others
+    assert of_saved_model[0].std_mm is not None
+    assert of_run[0].std_mm is not None
+    np.testing.assert_allclose(of_saved_model[0].std_mm, of_run[0].std_mm, rtol=1e-3)
+    assert of_lite[0].std_mm is None

@@ -1,0 +1,22 @@
+"""Inputs as users give them: files, folders, globs, camera numbers."""
+
+import pytest
+
+from dcmls_tf.errors import UserError
+from dcmls_tf.photos import sources
+
+
+def test_inputs_are_files_folders_globs_and_cameras(tmp_path):
+    for name in ("b.png", "a.JPG", "notes.txt", "v.mp4", "a.hands.png"):
+        (tmp_path / name).write_bytes(b"")
+    named = [(s.kind, s.name.split("/")[-1]) for s in sources.find([str(tmp_path)])]
+    assert named == [("picture", "a.JPG"), ("picture", "b.png"), ("video", "v.mp4")]
+    globbed = sources.find([str(tmp_path / "*.png"), str(tmp_path / "b.png"), "0"])
+    assert [s.name.split("/")[-1] for s in globbed] == ["a.hands.png", "b.png", "0"]
+    assert globbed[-1].kind == "camera"
+    for missing in (tmp_path / "c.png", tmp_path / "*.gif"):
+        with pytest.raises(UserError, match="--input="):
+            sources.find([str(missing)])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no picture"):
+        sources.find([str(tmp_path / "empty")])

@@ -1,0 +1,62 @@
+"""Videos, good and damaged, and cameras: which frames are given, what is said.
+
+`test_output` covers `VideoFile`.
+"""
+
+import numpy as np
+import pytest
+
+from dcmls_tf.errors import UserError
+from dcmls_tf.photos.sources import Source
+from dcmls_tf.photos.video import Video
+
+cv2 = pytest.importorskip("cv2")
+
+
+def write_video(path, frames=12):
+    """Frames with a bright bar that moves to the right."""
+    out = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    for n in range(frames):
+        frame = np.random.default_rng(n).integers(0, 60, (120, 160, 3), np.uint8)
+        frame[:, 10 * n : 10 * n + 10] = 255
+        out.write(frame)
+    out.release()
+
+
+def bar(photo):
+    return int(photo.pixels.mean(axis=(0, 2)).argmax()) // 10
+
+
+def test_videos(tmp_path):
+    write_video(tmp_path / "v.avi")
+    video = Video(Source("video", str(tmp_path / "v.avi")))
+    frames = list(video)
+    assert [bar(f) for f in frames] == [f.frame for f in frames] == list(range(12))
+    assert [f.time_s for f in frames] == pytest.approx(np.arange(12) / 10, abs=1e-6)
+    assert video.fps == 10
+    assert video.lost == 0
+
+
+def test_a_broken_frame_is_left_out_and_counted(tmp_path):
+    path = tmp_path / "v.avi"
+    write_video(path)
+    content = bytearray(path.read_bytes())
+    starts = [i for i in range(len(content)) if content.startswith(b"00dc", i)]
+    content[starts[5] + 8 : starts[5] + 1500] = bytes(1492)
+    path.write_bytes(content)
+    video = Video(Source("video", str(path)))
+    assert [bar(f) for f in video] == [0, 1, 2, 3, 4, *range(6, 12)] or video.lost == 1
+    assert video.lost == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100])
+def test_what_is_no_video(tmp_path, content):
+    path = tmp_path / "v.mp4"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"v\.mp4: is"):
+        list(Video(Source("video", str(path))))
+
+
+def test_a_camera_that_is_not_there():
+    with pytest.raises(UserError, match="no such camera"):
+        Video(Source("camera", "97"))
