@@ -12,12 +12,13 @@ is a similarity of the image, as the paper's baselines do, and A is its in-plane
 
 Frames and units: the camera frame has x right, y down, z forward, in mm. Pixels count from
 the outer corner of the first pixel, whose middle is (0.5, 0.5); `K` maps mm to them. All
-functions take any number of leading dimensions (`...`), except `warp_image`.
+functions take any number of leading dimensions (`*B`, which broadcast), except `warp_image`.
 """
 
-import math
+from typing import Any
 
 import tensorflow as tf
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from dcmls_tf import hand
 
@@ -31,12 +32,13 @@ MAX_SUPERSAMPLING = 4
 # Focal length of an unknown camera in longer sides of its image: 53°. Phones have 0.7 to 0.9,
 # webcams about 0.9, RHD 0.8 to 1.0, STB 0.95 and 1.3.
 TYPICAL_FOCAL = 1.0
-# Which joints touch the sides of a box is found in this many rounds.
-PLACEMENT_ROUNDS = 3
+
+Matrix = Float[tf.Tensor, "*B 3 3"]
+Angle = Float[tf.Tensor, "*B"] | float  # radians
 
 
-def project(xyz_mm, K):
-    """Camera frame `[..., N, 3]` mm → `[..., N, 2]` px; `K` is `[..., 3, 3]`.
+def project(xyz_mm: Float[tf.Tensor, "*B N 3"], K: Matrix) -> Float[tf.Tensor, "*B N 2"]:
+    """Points in the camera frame, mm → px.
 
     Points nearer than 1 mm, or behind the camera, count as 1 mm away.
     """
@@ -44,19 +46,35 @@ def project(xyz_mm, K):
     return homogeneous[..., :2] / tf.maximum(homogeneous[..., 2:], MIN_DEPTH_MM)
 
 
-def rays(uv, K):
-    """Px `[..., N, 2]` → directions `[..., N, 3]` in the camera frame with z = 1."""
+def rays(uv: Float[tf.Tensor, "*B N 2"], K: Matrix) -> Float[tf.Tensor, "*B N 3"]:
+    """Px → their directions in the camera frame, with z = 1."""
     return tf.matmul(_homogeneous(uv), tf.linalg.inv(K), transpose_b=True)
 
 
-def apply_homography(points, H):
-    """Points `[..., N, 2]` through `H` `[..., 3, 3]` → `[..., N, 2]`."""
+def apply_homography(points: Float[tf.Tensor, "*B N 2"], H: Matrix) -> Float[tf.Tensor, "*B N 2"]:
+    """Points of an image through a homography, as source px → crop px."""
     mapped = tf.matmul(_homogeneous(points), H, transpose_b=True)
     return mapped[..., :2] / mapped[..., 2:]
 
 
-def joints_box(uv, K, margin):
-    """The square around joints: `uv` `[..., N, 2]` px → middle `[..., 2]`, side `[...]` px.
+def crop_camera(size: int, half: Float[tf.Tensor, "*B"]) -> Matrix:
+    """Intrinsics of a square image of `size` px that sees ± `half` (a tangent)."""
+    focal = size / 2 / half
+    middle = size / 2 * tf.ones_like(focal)
+    return _intrinsics(focal, middle, middle)
+
+
+def typical_camera(height: Shaped[tf.Tensor, "*B"], width: Shaped[tf.Tensor, "*B"]) -> Matrix:
+    """Intrinsics of images whose camera is not known; both sides are in px."""
+    height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+    focal = TYPICAL_FOCAL * tf.maximum(height, width)
+    return _intrinsics(focal, width / 2, height / 2)
+
+
+def joints_box(
+    uv: Float[tf.Tensor, "*B N 2"], K: Matrix, margin: float
+) -> tuple[Float[tf.Tensor, "*B 2"], Float[tf.Tensor, "*B"]]:
+    """The square around joints: its centre and its side, in px as `uv` is.
 
     The side is `margin` times the longer side of the joints' box. Joints outside of the
     image count; ones at absurd angles are pulled in (see `MAX_OFF_AXIS`).
@@ -70,33 +88,55 @@ def joints_box(uv, K, margin):
     return (lower + upper) / 2, tf.clip_by_value(side, MIN_SIDE * focal, MAX_SIDE * focal)
 
 
-def crop_transform(centre, side, K, size, *, roll=0.0, mirror=False, perspective=True):
-    """`H` and `A`, both `[..., 3, 3]`, of the crop of a square box.
+def crop_transform(
+    centre: Float[tf.Tensor, "*B 2"],
+    side: Float[tf.Tensor, "*B"],
+    K: Matrix,
+    size: int,
+    *,
+    roll: Angle = 0.0,
+    mirror: Bool[tf.Tensor, "*B"] | bool = False,
+    perspective: bool = True,
+) -> tuple[Matrix, Matrix]:
+    """`H` and `A` of the crop of a square box.
 
     Args:
-        centre, side: the box, `[..., 2]` and `[...]` source px (`joints_box`, or a detector's).
-        K: intrinsics `[..., 3, 3]`; only `perspective` needs them.
+        centre, side: the box in source px (`joints_box`'s, or a detector's).
+        K: intrinsics; only `perspective` needs them.
         size: side of the crop in px.
-        roll: turn of the crop in its plane, radians `[...]`.
-        mirror: whether left and right swap, bool `[...]`.
+        roll: turn of the crop in its plane, radians.
+        mirror: whether left and right swap.
         perspective: turn the camera towards the box; otherwise a similarity of the image.
     """
     centre, side, roll = (tf.convert_to_tensor(v, tf.float32) for v in (centre, side, roll))
     turn = _roll_and_mirror(roll, mirror, side)
     if perspective:
         return _virtual_camera(centre, side, K, size, turn)
+    return _similarity(centre, side, size, turn), turn
+
+
+def _similarity(
+    centre: Float[tf.Tensor, "*B 2"], side: Float[tf.Tensor, "*B"], size: int, turn: Matrix
+) -> Matrix:
+    """`H` of a box that is turned in the image's plane and scaled."""
     zoom = size / side
     linear = zoom[..., None, None] * turn[..., :2, :2]
     shift = size / 2 - tf.linalg.matvec(linear, centre)
-    H = _rows(
+    return _rows(
         tf.concat([linear[..., 0, :], shift[..., :1]], -1),
         tf.concat([linear[..., 1, :], shift[..., 1:]], -1),
         tf.ones_like(side)[..., None] * [0.0, 0.0, 1.0],
     )
-    return H, turn
 
 
-def _virtual_camera(centre, side, K, size, turn):
+def _virtual_camera(
+    centre: Float[tf.Tensor, "*B 2"],
+    side: Float[tf.Tensor, "*B"],
+    K: Matrix,
+    size: int,
+    turn: Matrix,
+) -> tuple[Matrix, Matrix]:
+    """`H` and `A` of a camera that looks at a box, sees all its edges, and is turned then."""
     look = look_at(rays(centre[..., None, :], K)[..., 0, :])
     edges = centre[..., None, :] + side[..., None, None] / 2 * [[-1, 0], [1, 0], [0, -1], [0, 1.0]]
     seen = tf.matmul(rays(edges, K), look, transpose_b=True)
@@ -106,86 +146,8 @@ def _virtual_camera(centre, side, K, size, turn):
     return H / H[..., 2:, 2:], A
 
 
-def crop_camera(size, half):
-    """Intrinsics `[..., 3, 3]` of a square image of `size` px that sees ± `half` (a tangent)."""
-    focal = size / 2 / half
-    zero, one = tf.zeros_like(focal), tf.ones_like(focal)
-    middle = size / 2 * one
-    return _rows(
-        tf.stack([focal, zero, middle], -1),
-        tf.stack([zero, focal, middle], -1),
-        tf.stack([zero, zero, one], -1),
-    )
-
-
-def typical_camera(height, width):
-    """Intrinsics `[..., 3, 3]` of images whose camera is not known; both sides `[...]` px."""
-    height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-    focal = TYPICAL_FOCAL * tf.maximum(height, width)
-    zero, one = tf.zeros_like(focal), tf.ones_like(focal)
-    return _rows(
-        tf.stack([focal, zero, width / 2], -1),
-        tf.stack([zero, focal, height / 2], -1),
-        tf.stack([zero, zero, one], -1),
-    )
-
-
-def place(points_mm, uv, weight, K):
-    """Where a hand is: the shift `[..., 3]` mm after which its points project nearest to `uv`.
-
-    Linear least squares of each point's distance from its px's ray, along x and along y.
-
-    Args:
-        points_mm: `[..., N, 3]`, camera frame, about any origin.
-        uv: `[..., N, 2]` px.
-        weight: `[..., N, 2]`, how much each coordinate of `uv` counts.
-        K: intrinsics `[..., 3, 3]`.
-    """
-    u, v, one = tf.unstack(rays(uv, K), axis=-1)
-    x, y, z = tf.unstack(points_mm, axis=-1)
-    rows = tf.concat([tf.stack([one, 0 * u, -u], -1), tf.stack([0 * v, one, -v], -1)], -2)
-    right = tf.concat([u * z - x, v * z - y], -1)
-    weight = tf.concat([weight[..., 0], weight[..., 1]], -1)[..., None]
-    shift = tf.linalg.lstsq(rows * weight, right[..., None] * weight, l2_regularizer=1e-7)
-    return shift[..., 0]
-
-
-def place_in_box(points_mm, box, K):
-    """Where a hand is that just fills `box`: the shift `[..., 3]` mm of `[..., N, 3]` points.
-
-    `box` `[..., 4]` is left, top, right, bottom px; `K` `[..., 3, 3]`.
-    """
-    near, far = box[..., None, :2], box[..., None, 2:]
-    seen = points_mm[..., :2]
-    for _ in range(PLACEMENT_ROUNDS):
-        nearest = tf.cast(seen == tf.reduce_min(seen, -2, keepdims=True), tf.float32)
-        farthest = tf.cast(seen == tf.reduce_max(seen, -2, keepdims=True), tf.float32)
-        touched = nearest * near + farthest * far
-        shift = place(points_mm, touched, nearest + farthest, K)
-        seen = project(points_mm + shift[..., None, :], K)
-    return shift
-
-
-def place_over(points_mm, uv, K):
-    """Where a hand is that lies over `uv` and is as wide: the shift `[..., 3]` mm of its points.
-
-    Centre and spread (root mean square from it) of the projection are those of `uv`
-    `[..., N, 2]` px. `place` alone would pull a pose that differs from `uv` to the camera, near
-    which its errors in mm are small.
-    """
-    around = uv - tf.reduce_mean(uv, -2, keepdims=True)
-    seen = points_mm[..., :2]
-    for _ in range(PLACEMENT_ROUNDS):
-        spread = seen - tf.reduce_mean(seen, -2, keepdims=True)
-        ratio = tf.norm(around, axis=[-2, -1], keepdims=True)
-        ratio /= tf.norm(spread, axis=[-2, -1], keepdims=True)
-        shift = place(points_mm, uv - around + ratio * spread, tf.ones_like(uv), K)
-        seen = project(points_mm + shift[..., None, :], K)
-    return shift
-
-
-def look_at(direction):
-    """The smallest rotation `[..., 3, 3]` that turns `direction` `[..., 3]` to (0, 0, 1)."""
+def look_at(direction: Float[tf.Tensor, "*B 3"]) -> Matrix:
+    """The smallest rotation that turns a direction to the optical axis, (0, 0, 1)."""
     a, b, c = tf.unstack(tf.math.l2_normalize(direction, -1), axis=-1)
     shared = -a * b / (1 + c)
     return _rows(
@@ -195,71 +157,69 @@ def look_at(direction):
     )
 
 
-def _roll_and_mirror(roll, mirror, like):
-    """Turn by `roll` after swapping left and right, `[..., 3, 3]`."""
-    roll = roll + tf.zeros_like(like)
-    sign = tf.where(mirror, -1.0, 1.0) + tf.zeros_like(like)
-    zero, one = tf.zeros_like(like), tf.ones_like(like)
-    cos, sin = tf.cos(roll), tf.sin(roll)
-    return _rows(
-        tf.stack([sign * cos, -sin, zero], -1),
-        tf.stack([sign * sin, cos, zero], -1),
-        tf.stack([zero, zero, one], -1),
-    )
+def tilt(axis: Angle, angle: Angle) -> Matrix:
+    """Rotation by `angle` about an axis in the image plane, (cos `axis`, sin `axis`, 0).
 
-
-def tilt(axis, angle):
-    """Rotation `[..., 3, 3]` by `angle` about the axis at angle `axis` in the image plane.
-
-    Both `[...]`, radians; the axis is (cos, sin, 0).
+    Both are in radians.
     """
-    x, y, zero = tf.cos(axis), tf.sin(axis), tf.zeros_like(axis)
+    x, y, zeros = tf.cos(axis), tf.sin(axis), tf.zeros_like(axis)
     cos, sin = tf.cos(angle), tf.sin(angle)
     return _rows(
         tf.stack([cos + x * x * (1 - cos), x * y * (1 - cos), y * sin], -1),
         tf.stack([x * y * (1 - cos), cos + y * y * (1 - cos), -x * sin], -1),
-        tf.stack([-y * sin, x * sin, cos + zero], -1),
+        tf.stack([-y * sin, x * sin, cos + zeros], -1),
     )
 
 
-def rotate_about(points, rotation, pivot):
-    """Points `[..., N, 3]` turned by `rotation` `[..., 3, 3]` about `pivot` `[..., 3]`."""
+def rotate_about(
+    points: Float[tf.Tensor, "*B N 3"], rotation: Matrix, pivot: Float[tf.Tensor, "*B 3"]
+) -> Float[tf.Tensor, "*B N 3"]:
+    """Points turned by a rotation about a pivot."""
     pivot = pivot[..., None, :]
     return tf.matmul(points - pivot, rotation, transpose_b=True) + pivot
 
 
-def scale_bone_mm(xyz_mm):
-    """Length `[...]` in mm of the bone that sets the scale; joints `[..., 21, 3]`."""
+def scale_bone_mm(xyz_mm: Float[tf.Tensor, "*B 21 3"]) -> Float[tf.Tensor, "*B"]:
+    """Length in mm of the bone that sets a hand's scale."""
     near, far = hand.SCALE_BONE
     return tf.norm(xyz_mm[..., near, :] - xyz_mm[..., far, :], axis=-1)
 
 
-def normalise(xyz_mm, root_mm, scale_mm, A):
-    """Camera frame `[..., 21, 3]` mm → y: root-relative, in scale bones, in the crop's frame.
-
-    `root_mm` `[..., 3]`, `scale_mm` `[...]`, `A` `[..., 3, 3]`.
-    """
+def normalise(
+    xyz_mm: Float[tf.Tensor, "*B 21 3"],
+    root_mm: Float[tf.Tensor, "*B 3"],
+    scale_mm: Float[tf.Tensor, "*B"],
+    A: Matrix,
+) -> Float[tf.Tensor, "*B 21 3"]:
+    """Joints in the camera frame, mm → y: root-relative, in scale bones, in the crop's frame."""
     relative = (xyz_mm - root_mm[..., None, :]) / scale_mm[..., None, None]
     return tf.matmul(relative, A, transpose_b=True)
 
 
-def denormalise(y, root_mm, scale_mm, A):
-    """Inverse of `normalise`: y `[..., 21, 3]` → camera frame, mm. A is orthogonal."""
+def denormalise(
+    y: Float[tf.Tensor, "*B 21 3"],
+    root_mm: Float[tf.Tensor, "*B 3"],
+    scale_mm: Float[tf.Tensor, "*B"],
+    A: Matrix,
+) -> Float[tf.Tensor, "*B 21 3"]:
+    """Inverse of `normalise`: y → camera frame, mm. A is orthogonal."""
     return tf.matmul(y, A) * scale_mm[..., None, None] + root_mm[..., None, :]
 
 
-def to_unit_square(crop_px, size):
-    """Crop px `[..., N, 2]` → [-0.5, 0.5] inside the crop of side `size`."""
+def to_unit_square(crop_px: Float[tf.Tensor, "*B N 2"], size: int) -> Float[tf.Tensor, "*B N 2"]:
+    """Crop px → [-0.5, 0.5] inside the crop of side `size`."""
     return crop_px / size - 0.5
 
 
-def from_unit_square(x, size):
+def from_unit_square(x: Float[tf.Tensor, "*B N 2"], size: int) -> Float[tf.Tensor, "*B N 2"]:
     """Inverse of `to_unit_square`."""
     return (x + 0.5) * size
 
 
-def warp_image(image, H, size):
-    """The crop: uint8 `[h, w, 3]` through `H` `[3, 3]` → float32 `[size, size, 3]` in [0, 1].
+def warp_image(
+    image: UInt8[tf.Tensor, "h w 3"], H: Float[tf.Tensor, "3 3"], size: int
+) -> Float[tf.Tensor, "size size 3"]:
+    """The crop that `H` cuts out of an image, in [0, 1].
 
     Bilinear; where the crop shrinks the image, several samples are averaged per pixel.
     Outside of the image is black.
@@ -284,21 +244,47 @@ def warp_image(image, H, size):
     return tf.reduce_mean(blocks, [1, 3]) / 255
 
 
-def _supersampling(inverse, size):
+def _supersampling(inverse: Float[tf.Tensor, "3 3"], size: int) -> Int[tf.Tensor, ""]:
     """Samples a side of one crop pixel: about the source px it covers at the crop's middle."""
     depth = tf.linalg.matvec(inverse, [size / 2, size / 2, 1.0])[2]
     px = tf.sqrt(tf.abs(tf.linalg.det(inverse) / depth**3))
     return tf.cast(tf.clip_by_value(tf.round(px), 1, MAX_SUPERSAMPLING), tf.int32)
 
 
-def radians(degrees):
-    """Degrees → radians."""
-    return degrees * (math.pi / 180)
+def _roll_and_mirror(
+    roll: Angle,
+    mirror: Bool[tf.Tensor, "*B"] | bool,
+    like: Float[tf.Tensor, "*B"],
+) -> Matrix:
+    """Turn by `roll` after swapping left and right."""
+    zeros, ones = tf.zeros_like(like), tf.ones_like(like)
+    roll = roll + zeros
+    sign = tf.where(mirror, -1.0, 1.0) + zeros
+    cos, sin = tf.cos(roll), tf.sin(roll)
+    return _rows(
+        tf.stack([sign * cos, -sin, zeros], -1),
+        tf.stack([sign * sin, cos, zeros], -1),
+        tf.stack([zeros, zeros, ones], -1),
+    )
 
 
-def _homogeneous(points):
+def _intrinsics(
+    focal: Float[tf.Tensor, "*B"],
+    middle_x: Float[tf.Tensor, "*B"],
+    middle_y: Float[tf.Tensor, "*B"],
+) -> Matrix:
+    zeros, ones = tf.zeros_like(focal), tf.ones_like(focal)
+    return _rows(
+        tf.stack([focal, zeros, middle_x], -1),
+        tf.stack([zeros, focal, middle_y], -1),
+        tf.stack([zeros, zeros, ones], -1),
+    )
+
+
+def _homogeneous(points: Float[tf.Tensor, "*B N 2"]) -> Float[tf.Tensor, "*B N 3"]:
     return tf.concat([points, tf.ones_like(points[..., :1])], -1)
 
 
-def _rows(*rows):
+def _rows(*rows: Any) -> Matrix:
+    """A matrix from its three rows, each a `*B 3` tensor or a list."""
     return tf.stack(rows, -2)

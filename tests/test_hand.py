@@ -79,3 +79,9 @@ def test_joints_have_their_fingers_name_and_colour():
     assert hand.finger_of(hand.WRIST) is None
     assert hand.joint_colour(hand.WRIST) == hand.WRIST_COLOUR
     assert len(set(hand.FINGER_COLOURS.values())) == 5
+
+
+def test_joint_0_is_named_after_the_root():
+    assert hand.joint_names("palm") == ("palm", *hand.JOINTS[1:])
+    for root in ("wrist", "middle_mcp"):
+        assert hand.joint_names(root) == hand.JOINTS
