@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dcmls_tf import addons, checkpoints, config, objective, runs
-from dcmls_tf.errors import UserError
+from dcmls_tf.errors import Diverged, UserError
 from dcmls_tf.evaluation import predictions, report
 
 TERMS = {equation.name for equation in objective.EQUATIONS}
@@ -147,6 +147,13 @@ def test_a_folder_that_is_trained_in_is_refused_and_then_free(finished):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"--run_dir: .*config.json"):
         checkpoints.load_model(str(tmp_path))
+
+
+def test_a_training_that_meets_nan_stops_and_names_the_equation(rhd_tree, data_dir, tmp_path):
+    c = options(rhd_tree, data_dir, tmp_path / "diverged", learning_rate=1e30, epochs=3)
+    with pytest.raises(Diverged, match=r"(d_vae_x|d_vae_y|pose|align) is (nan|inf) at step"):
+        train(c)
+    assert not os.path.exists(os.path.join(c.run_dir, "history.csv"))
 
 
 def test_divergence_stops_with_the_terms_name():
