@@ -39,11 +39,14 @@ def hand_crop(
 def main(_: list[str]) -> None:
     """Flags → two files."""
     frames, hands = [], []
-    for index, example in enumerate(rhd.Raw(FLAGS.raw_dir, images=True).examples(FLAGS.split)):
+    folder = rhd.RhdFolder(FLAGS.raw_dir, images=True)
+    for index, example in enumerate(folder.examples(FLAGS.split)):
         if index >= FLAGS.first + FLAGS.frames:
             break
         if index >= FLAGS.first:
-            image = cv2.imdecode(np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR)
+            image = cv2.imdecode(
+                np.frombuffer(example.get("image", b""), np.uint8), cv2.IMREAD_COLOR
+            )
             assert image is not None  # the reader has decoded it once
             image = np.ascontiguousarray(image[:, :, ::-1])
             frames.append(skeletons.draw_skeleton(image, example["uv"], example["visible"]))

@@ -5,7 +5,9 @@ NumPy array consists of, answers them with its own stand-ins, and refuses all ot
 that a file can bring plain containers and arrays of numbers and nothing else.
 """
 
+import os
 import pickle
+from typing import Any
 
 import numpy as np
 
@@ -21,25 +23,25 @@ class _Refused(Exception):
 class _Dtype:
     """Stands for `numpy.dtype`: a type code, then a state with the byte order."""
 
-    def __init__(self, code, *flags):
+    def __init__(self, code: Any, *flags: Any):
         self._dtype = _numeric(code)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, order, *structure = state
         if any(part is not None for part in structure[:3]):
             raise _Refused("a structured array")
         self._dtype = self._dtype.newbyteorder(order)
 
-    def numpy(self):
+    def numpy(self) -> np.dtype:
         return self._dtype
 
 
 class _Array:
     """Stands for an array that `_reconstruct` opens and a state then fills."""
 
-    value = None
+    value: Any = None
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
         self.value = _array(data, dtype, shape, "F" if fortran else "C")
 
@@ -47,34 +49,34 @@ class _Array:
 class _Ndarray:
     """Stands for the class `numpy.ndarray`, which a pickle names but must not call."""
 
-    def __init__(self, *unused):
+    def __init__(self, *unused: Any):
         raise _Refused("a bare array")
 
 
-def _numeric(code):
+def _numeric(code: Any) -> np.dtype:
     dtype = np.dtype(code) if isinstance(code, str) else None
     if dtype is None or dtype.kind not in _NUMERIC_KINDS:
         raise _Refused(f"type {code!r}")
     return dtype
 
 
-def _array(data, dtype, shape, order="C"):
+def _array(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
     # Python 2 wrote the buffer as a string.
     data = data.encode("latin-1") if isinstance(data, str) else data
     return np.frombuffer(data, dtype.numpy()).reshape(shape, order=order)
 
 
-def _reconstruct(kind, shape, code):
+def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     if kind is not _Ndarray:
         raise _Refused(f"an array of class {kind!r}")
     return _Array()
 
 
-def _scalar(dtype, data):
+def _scalar(dtype: Any, data: Any) -> Any:
     return _array(data, dtype, (1,))[0]
 
 
-def _encode(text, encoding):
+def _encode(text: str, encoding: Any) -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise _Refused(f"encoding {encoding!r}")
     return text.encode("latin-1")
@@ -92,14 +94,14 @@ for _core in ("numpy.core", "numpy._core"):
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         try:
             return _ADMITTED[module, name]
         except KeyError:
             raise _Refused(f"{module}.{name}") from None
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Any:
     """The plain containers and NumPy arrays in the pickle at `path`; arrays are read-only.
 
     Reads files of Python 2 and 3. Raises `UserError` naming the file when it is damaged, or
@@ -123,7 +125,7 @@ def load(path):
         ) from None
 
 
-def _unwrap(node):
+def _unwrap(node: Any) -> Any:
     if isinstance(node, _Array):
         return node.value
     if isinstance(node, dict):

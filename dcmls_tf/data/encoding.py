@@ -14,10 +14,9 @@ from dcmls_tf.config import Config
 from dcmls_tf.data import windows
 from dcmls_tf.data.examples import (
     CanonicalExample,
-    InputImage,
-    InputJoints,
     Joints,
     ModelExample,
+    ModelInput,
     PlacedHand,
 )
 
@@ -142,7 +141,7 @@ def root_of(joints: Joints, root: str) -> Float[tf.Tensor, "*B 3"]:
 
 def encode_joints(
     uv: Float[tf.Tensor, "*B 21 2"], H: Float[tf.Tensor, "*B 3 3"], config: Config
-) -> InputJoints:
+) -> ModelInput:
     """x of joints: px of the image → px of the crop over its side, less 0.5."""
     return {"x": geometry.to_unit_square(geometry.apply_homography(uv, H), config.input_size)}
 
@@ -161,12 +160,13 @@ def _decode(
     """Pixels, and the `H` that leads from them to the crop."""
     if "window" in example and "window_box" in example:
         return example["window"], windows.homography(H, example["window_box"])
+    assert "image" in example
     return tf.io.decode_png(example["image"], channels=3), H
 
 
 def encode_image(
     crop: Float[tf.Tensor, "S S 3"], config: Config, noise: Noise = STILL
-) -> InputImage:
+) -> ModelInput:
     """x of a crop in [0, 1], and what decoder_x has to give."""
     if noise is not STILL and config.augment_hue:
         crop = recolour(crop, config, noise)

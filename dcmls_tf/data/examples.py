@@ -18,10 +18,9 @@ TRAINING, EVALUATION = "training", "evaluation"
 SPLITS = (TRAINING, EVALUATION)
 
 
-class RawExample(TypedDict):
-    """A canonical example as a reader of a raw folder gives it: see `CanonicalExample`."""
+class RawHand(TypedDict):
+    """What a label says of a hand, in NumPy; the fields are those of `CanonicalExample`."""
 
-    image: NotRequired[bytes]
     uv: Float[np.ndarray, "21 2"]
     xyz_mm: Float[np.ndarray, "21 3"]
     visible: Bool[np.ndarray, "21"]
@@ -30,6 +29,12 @@ class RawExample(TypedDict):
     palm_visible: bool
     K: Float[np.ndarray, "3 3"]
     side: int
+
+
+class RawExample(RawHand):
+    """A canonical example as a reader of a raw folder gives it."""
+
+    image: NotRequired[bytes]
     id: str
 
 
@@ -81,24 +86,20 @@ class PlacedHand(TypedDict):
     side: Int[tf.Tensor, "*B"]
 
 
-class InputJoints(TypedDict):
-    """x as joints: px in the crop over its side, less 0.5."""
-
-    x: Float[tf.Tensor, "*B 21 2"]
-
-
-class InputImage(TypedDict):
-    """x as an image, and the smaller one that decoder_x has to give; both in [-0.5, 0.5]."""
-
-    x: Float[tf.Tensor, "*B S S 3"]
-    x_target: Float[tf.Tensor, "*B R R 3"]
-
-
-class ModelExample(Joints):
-    """What a model is trained and evaluated on; `uv` and `xyz_mm` stay the source's.
+class ModelInput(TypedDict):
+    """What a model sees.
 
     x: the crop in [-0.5, 0.5], or the joints' px in it over its side, less 0.5.
-    x_target: for images, what decoder_x has to give.
+    x_target: for images, the smaller one that decoder_x has to give, in [-0.5, 0.5].
+    """
+
+    x: Float[tf.Tensor, "*B S S 3"] | Float[tf.Tensor, "*B 21 2"]
+    x_target: NotRequired[Float[tf.Tensor, "*B R R 3"]]
+
+
+class ModelExample(Joints, ModelInput):
+    """What a model is trained and evaluated on; `uv` and `xyz_mm` stay the source's.
+
     y: root-relative, in scale bones, in the crop's frame.
     uv, xyz_mm, visible: as canonical, but with `--root=palm` joint 0 is the palm's centre.
     H: source px → crop px.
@@ -107,8 +108,6 @@ class ModelExample(Joints):
     K, side, id: as canonical; `side` is the hand's own, whether the crop is mirrored or not.
     """
 
-    x: Float[tf.Tensor, "*B S S 3"] | Float[tf.Tensor, "*B 21 2"]
-    x_target: NotRequired[Float[tf.Tensor, "*B R R 3"]]
     y: Float[tf.Tensor, "*B 21 3"]
     H: Float[tf.Tensor, "*B 3 3"]
     A: Float[tf.Tensor, "*B 3 3"]
@@ -119,11 +118,9 @@ class ModelExample(Joints):
     id: Shaped[tf.Tensor, "*B"]
 
 
-class Unpaired(TypedDict):
+class Unpaired(ModelInput):
     """x of some examples and y of others; `side` is that of x, where it is known."""
 
-    x: Float[tf.Tensor, "B S S 3"] | Float[tf.Tensor, "B 21 2"]
-    x_target: NotRequired[Float[tf.Tensor, "B R R 3"]]
     side: NotRequired[Int[tf.Tensor, "B"]]
     y: Float[tf.Tensor, "B 21 3"]
 

@@ -1,52 +1,72 @@
 """A folder of pictures of hands without poses: x for the terms that need no label."""
 
 import os
+from typing import NamedTuple
 
 import tensorflow as tf
+from jaxtyping import Float, Int, Shaped
 
+from dcmls_tf import images
+from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
 
 
-def of_config(config):
+class Picture(NamedTuple):
+    """An image file, and the EXIF orientation that says which way is up in it."""
+
+    path: str
+    orientation: int
+
+
+def from_config(config: Config) -> list[Picture]:
     """The pictures that a `Config` asks for. Raises `UserError` when x are no pictures."""
     if not config.unpaired_dir:
         return []
     if config.modality != "rgb":
         raise UserError(f"--unpaired_dir={config.unpaired_dir}: is for --modality=rgb")
-    return paths(config.unpaired_dir)
+    return in_folder(config.unpaired_dir)
 
 
-def paths(folder):
-    """The pictures below a folder, sorted. Raises `UserError` when there are none."""
-    found = sorted(
+def in_folder(folder: str) -> list[Picture]:
+    """The pictures below a folder, sorted by path.
+
+    Raises `UserError` when there are none, or naming one that does not decode.
+    """
+    paths = sorted(
         os.path.join(parent, name)
         for parent, _, names in os.walk(folder)
         for name in names
         if name.lower().endswith(EXTENSIONS)
     )
-    if not found:
+    if not paths:
         raise UserError(
             f"--unpaired_dir={folder}: there are no pictures ({', '.join(EXTENSIONS)}) in it"
         )
-    for path in found:
-        _check(path)
-    return found
+    return [Picture(path, _checked_orientation(path)) for path in paths]
 
 
-def read(path, size):
-    """The middle square of a picture, `[size, size, 3]` in [0, 1]."""
-    image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+def read(
+    path: Shaped[tf.Tensor, ""] | str, orientation: Int[tf.Tensor, ""] | int, size: int
+) -> Float[tf.Tensor, "size size 3"]:
+    """The middle square of a `Picture`, upright, in [0, 1]; TensorFlow ops only."""
+    # A Python function here would hang the interpreter when it exits during prefetching.
+    image = images.turn_upright(_decode(path), tf.convert_to_tensor(orientation))
     side = tf.reduce_min(tf.shape(image)[:2])
     image = tf.image.resize_with_crop_or_pad(tf.cast(image, tf.float32) / 255, side, side)
     return tf.ensure_shape(tf.image.resize(image, [size, size], "area"), [size, size, 3])
 
 
-def _check(path):
+def _decode(path: Shaped[tf.Tensor, ""] | str) -> Shaped[tf.Tensor, "h w 3"]:
+    return tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+
+
+def _checked_orientation(path: str) -> int:
     try:
-        tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
-    except tf.errors.OpError:
+        _decode(path)
+        return images.read_orientation(path)
+    except (tf.errors.OpError, OSError, SyntaxError, ValueError):  # TensorFlow's, then Pillow's.
         raise UserError(
             f"--unpaired_dir: {path} is damaged or no picture; mend it or take it out"
         ) from None

@@ -17,8 +17,8 @@ from dcmls_tf.data.examples import (
     TRAINING,
     Batch,
     CanonicalExample,
-    InputImage,
     ModelExample,
+    ModelInput,
     Unpaired,
 )
 from dcmls_tf.data.order import HostShare, Order, Role, example_pool
@@ -41,7 +41,7 @@ def num_examples(builder: Builder, split: str) -> int:
     """Examples in a split or sub-split. Raises `UserError` when there are none."""
     name = split.split("[")[0]
     if name not in builder.info.splits:
-        raw = builder.builder_config.raw
+        raw = builder.raw
         raise UserError(
             f"--raw_dir={raw.raw_dir}: no {name} examples there, only "
             f"{', '.join(builder.info.splits)}; put them there ({raw.PAGE})"
@@ -62,7 +62,7 @@ def steps_per_epoch(builder: Builder, config: Config) -> int:
     if count < config.batch_size:
         raise UserError(
             f"--batch_size={config.batch_size}: more than the {count} training examples of "
-            f"{builder.builder_config.raw.raw_dir}; make it smaller"
+            f"{builder.raw.raw_dir}; make it smaller"
         )
     return count // config.batch_size
 
@@ -70,7 +70,7 @@ def steps_per_epoch(builder: Builder, config: Config) -> int:
 def canonical_examples(builder: Builder, split: str, images: bool = True) -> Any:
     """Dataset of `CanonicalExample`s in the order of preparation; images stay encoded."""
     num_examples(builder, split)
-    examples = builder.as_dataset(
+    examples = cast(Any, builder).as_dataset(
         split,
         decoders=_decoders(builder),
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
@@ -82,7 +82,8 @@ def canonical_examples(builder: Builder, split: str, images: bool = True) -> Any
 
 def _decoders(builder: Builder) -> dict[str, Any] | None:
     """What tells TFDS to leave images encoded."""
-    return {IMAGE: tfds.decode.SkipDecoding()} if IMAGE in builder.info.features else None
+    features: Any = builder.info.features
+    return {IMAGE: tfds.decode.SkipDecoding()} if IMAGE in features else None
 
 
 def _without_image(example: CanonicalExample) -> CanonicalExample:
@@ -115,11 +116,11 @@ def training_batches(
         return _training_examples(draws, builder, of_config, share.piece_size)
 
     batches = examples_of(Role.PAIRS, config)
-    paths = pictures.of_config(config)
+    unlabelled = pictures.from_config(config)
     if config.has_unpaired:
-        if paths:
-            draws = order.draws(Role.UNPAIRED_X, tf.range(len(paths)))
-            x = _pictures(draws, paths, config, share.piece_size)
+        if unlabelled:
+            draws = order.draws(Role.UNPAIRED_X, tf.range(len(unlabelled)))
+            x = _from_pictures(draws, unlabelled, config, share.piece_size)
         else:
             x = examples_of(Role.UNPAIRED_X, config)
         y = examples_of(Role.UNPAIRED_Y, config.replace(modality="2d"))
@@ -150,10 +151,11 @@ def _from_joints(draws: Any, builder: Builder, config: Config) -> Any:
 
 def _from_images(draws: Any, builder: Builder, config: Config, batch_size: int) -> Any:
     records, decoders = Records(builder, training_split(config)), _decoders(builder)
+    features: Any = builder.info.features
     cached = windows.Windows()
 
     def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " 10"]) -> ModelExample:
-        example = builder.info.features.deserialize_example(records.read(number), decoders=decoders)
+        example = features.deserialize_example(records.read(number), decoders=decoders)
         box = windows.reach(example, config)
         window = cached.read(number, example[IMAGE], box)
         windowed = {**example, "window": window, "window_box": box}
@@ -163,12 +165,15 @@ def _from_images(draws: Any, builder: Builder, config: Config, batch_size: int) 
     return examples.batch(batch_size, drop_remainder=True)
 
 
-def _pictures(draws: Any, paths: list[str], config: Config, batch_size: int) -> Any:
+def _from_pictures(
+    draws: Any, unlabelled: list[pictures.Picture], config: Config, batch_size: int
+) -> Any:
     """(numbers, noise) of batches → x of pictures, their colours augmented."""
-    path_of = tf.constant(paths)
+    paths = tf.constant([picture.path for picture in unlabelled])
+    orientations = tf.constant([picture.orientation for picture in unlabelled])
 
-    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " 10"]) -> InputImage:
-        crop = pictures.read(path_of[number], config.input_size)
+    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " 10"]) -> ModelInput:
+        crop = pictures.read(paths[number], orientations[number], config.input_size)
         return encode_image(crop, config, as_noise(noise))
 
     examples = draws.unbatch().map(encode_one, num_parallel_calls=tf.data.AUTOTUNE)
@@ -176,7 +181,7 @@ def _pictures(draws: Any, paths: list[str], config: Config, batch_size: int) -> 
 
 
 def _with_unpaired(pairs: Batch, of_x: Batch, of_y: Batch) -> Batch:
-    unpaired = {key: of_x[key] for key in ("x", "x_target", "side") if key in of_x}
+    unpaired = {key: value for key, value in of_x.items() if key in ("x", "x_target", "side")}
     return {**pairs, "unpaired": cast(Unpaired, {**unpaired, "y": of_y["y"]})}
 
 

@@ -7,16 +7,20 @@ processes that want it at once, one makes it and the others wait.
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 import filelock
 from absl import logging
 
-from dcmls_tf.data import raw as canonical
+from dcmls_tf.config import Config
 from dcmls_tf.data import rhd, stb
+from dcmls_tf.data.raw import Builder, RawConfig, RawFolder
 from dcmls_tf.errors import UserError
 
 
-def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
+def prepare(
+    dataset: str, raw_dir: str, data_dir: str, images: bool, stb_views: str = "left"
+) -> Builder:
     """The TFDS builder of a raw folder's examples, prepared under `data_dir`.
 
     Args:
@@ -30,9 +34,9 @@ def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
     """
     if not os.path.isdir(raw_dir):
         raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
-    make, raw, contents = _reader(dataset, raw_dir, images, stb_views)
-    name = f"{contents}-{'images' if images else 'joints'}-{raw.fingerprint()}"
-    config = canonical.RawConfig(name=name, raw=raw)
+    make, folder, contents = _reader(dataset, raw_dir, images, stb_views)
+    name = f"{contents}-{'images' if images else 'joints'}-{folder.fingerprint()}"
+    config = RawConfig(name=name, raw=folder)
     builder, prepared = _in_data_dir(make, data_dir, config)
     if prepared:
         return builder
@@ -44,21 +48,25 @@ def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
     return builder
 
 
-def from_config(config):
+def from_config(config: Config) -> Builder:
     """`prepare` as a `Config` asks."""
     images = config.modality == "rgb"
     return prepare(config.dataset, config.raw_dir, config.data_dir, images, config.stb_views)
 
 
-def _reader(dataset, raw_dir, images, stb_views):
+def _reader(
+    dataset: str, raw_dir: str, images: bool, stb_views: str
+) -> tuple[type[Builder], RawFolder, str]:
+    """The builder's class, the raw folder, and a word for what it holds."""
     if dataset == "rhd":
-        return rhd.Rhd, rhd.Raw(raw_dir, images), "frames"
+        return rhd.Rhd, rhd.RhdFolder(raw_dir, images), "frames"
     if dataset == "stb":
-        return stb.Stb, stb.Raw(raw_dir, images, stb_views), stb_views
+        return stb.Stb, stb.StbFolder(raw_dir, images, stb_views), stb_views
     raise UserError(f"--dataset={dataset}: use rhd or stb")
 
 
-def _in_data_dir(make, data_dir, config):
+def _in_data_dir(make: type[Builder], data_dir: str, config: RawConfig) -> tuple[Builder, bool]:
+    """A builder, and whether its data is prepared."""
     try:
         os.makedirs(data_dir, exist_ok=True)
     except OSError as error:
@@ -68,14 +76,14 @@ def _in_data_dir(make, data_dir, config):
         return builder, builder.is_prepared()
 
 
-def _lock(data_dir, name):
+def _lock(data_dir: str, name: str) -> filelock.AcquireReturnProxy:
     try:
         return filelock.FileLock(os.path.join(data_dir, f".{name}.lock")).acquire()
     except OSError as error:
         raise UserError(f"--data_dir={data_dir}: cannot be written ({error.strerror})") from None
 
 
-def _write(builder, raw_dir):
+def _write(builder: Builder, raw_dir: str) -> None:
     logging.info("preparing %s in %s", raw_dir, builder.data_path)
     # TFDS speaks of downloads on stdout; its progress bar is on stderr.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -83,7 +91,7 @@ def _write(builder, raw_dir):
 
 
 @contextlib.contextmanager
-def _errors_only():
+def _errors_only() -> Iterator[None]:
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
@@ -92,7 +100,7 @@ def _errors_only():
         logging.set_verbosity(verbosity)
 
 
-def _how_to_get(dataset):
+def _how_to_get(dataset: str) -> str:
     if dataset == "stb":
         return f"download STB from {stb.PAGE} ({stb.LINKS}) and give the folder that has labels/"
     return (

@@ -1,33 +1,46 @@
-"""The canonical example that every reader produces, and the TFDS builder that stores it.
-
-    image         encoded image as in the raw folder (absent when prepared without images)
-    uv            [21, 2] float32, px
-    xyz_mm        [21, 3] float32, camera frame (x right, y down, z forward)
-    visible       [21] bool
-    palm_uv, palm_mm, palm_visible    the palm's centre, likewise
-    K             [3, 3] float32 intrinsics
-    side          0 left, 1 right
-    id            text, unique in the dataset
-
-Joint order is `hand.JOINTS`, joint 0 is the wrist. Pixels and frames are as in `geometry`.
-"""
+"""Raw folders as TensorFlow Datasets: what a reader has to offer, and what readers share."""
 
 import dataclasses
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
+from jaxtyping import Float, Shaped, UInt8
 
 from dcmls_tf import hand
-from dcmls_tf.data.examples import EVALUATION, IMAGE, TRAINING  # noqa: F401
+from dcmls_tf.data.examples import IMAGE, RawExample
 from dcmls_tf.errors import UserError
 
 
-def features(images):
-    """TFDS features of a canonical example."""
+class RawFolder(Protocol):
+    """A data set in its official layout; only read from.
+
+    PAGE: where it can be had.
+    raw_dir, images: the folder, and whether examples have their image.
+    splits: the splits that it holds.
+    """
+
+    PAGE: ClassVar[str]
+    raw_dir: str
+    images: bool
+    splits: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """Ten hex digits that change when annotations or the lists of images do."""
+        ...
+
+    def examples(self, split: str) -> Iterator[RawExample]:
+        """The examples of a split, in an order that stays. Raises `UserError`."""
+        ...
+
+
+def features(images: bool) -> tfds.features.FeaturesDict:
+    """How TFDS stores a `CanonicalExample`."""
     fields = {
         "uv": tfds.features.Tensor(shape=(hand.NUM_JOINTS, 2), dtype=np.float32),
         "xyz_mm": tfds.features.Tensor(shape=(hand.NUM_JOINTS, 3), dtype=np.float32),
@@ -44,52 +57,60 @@ def features(images):
     return tfds.features.FeaturesDict(fields)
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class RawConfig(tfds.core.BuilderConfig):
     """A builder's configuration: the raw folder that it reads.
 
-    `raw` has `splits`, `examples(split)` and `images`; the configuration's name carries the
-    fingerprint of the files, so other or changed files are prepared beside, not mixed up.
+    The configuration's name carries the fingerprint of the files, so other or changed files
+    are prepared beside, not mixed up.
     """
 
-    raw: object = None
+    raw: RawFolder
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Stores a raw folder's canonical examples in the order in which the reader gives them."""
+    """Stores a raw folder's examples in the order in which its reader gives them."""
 
     # Part of the prepared folder's path: raise it when a reader's examples change.
     VERSION = tfds.core.Version("1.0.0")
 
-    def _info(self):
-        raw = self.builder_config.raw
+    @property
+    def raw(self) -> RawFolder:
+        """The raw folder that it reads."""
+        return self.builder_config.raw  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess] (TFDS types it as the base class)
+
+    def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=features(raw.images), homepage=raw.PAGE, disable_shuffling=True
+            features=features(self.raw.images), homepage=self.raw.PAGE, disable_shuffling=True
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         del dl_manager  # Nothing is downloaded: the licences ask for the user's own hand.
-        return {split: self._generate_examples(split) for split in self.builder_config.raw.splits}
+        return {split: self._generate_examples(split) for split in self.raw.splits}
 
-    def _generate_examples(self, split):
-        yield from enumerate(self.builder_config.raw.examples(split))
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, Any]]:
+        yield from enumerate(self.raw.examples(split))
 
 
-def project(xyz_mm, K):
-    """NumPy: `[N, 3]` mm → `[N, 2]` px."""
+def project(
+    xyz_mm: Float[np.ndarray, "N 3"], K: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, "N 2"]:
+    """`geometry.project` in NumPy, of points before the camera: mm → px."""
     homogeneous = xyz_mm @ K.T
     return homogeneous[:, :2] / homogeneous[:, 2:]
 
 
-def read_image(path):
+def read_image(path: str) -> bytes:
     """The bytes of an image file. Raises `UserError` naming it when it does not decode."""
     encoded = tf.io.read_file(path)
     decode_image(encoded, path)
     return encoded.numpy()
 
 
-def decode_image(encoded, path, channels=3):
-    """uint8 `[h, w, channels]` from bytes of `path`, which a `UserError` names."""
+def decode_image(
+    encoded: Shaped[tf.Tensor, ""], path: str, channels: int = 3
+) -> UInt8[tf.Tensor, "h w channels"]:
+    """Pixels of the encoded image of `path`, which a `UserError` names."""
     try:
         return tf.io.decode_png(encoded, channels=channels)
     except tf.errors.InvalidArgumentError:
@@ -98,7 +119,7 @@ def decode_image(encoded, path, channels=3):
         ) from None
 
 
-def fingerprint(files, folders):
+def fingerprint(files: Iterable[str], folders: Iterable[str]) -> str:
     """Ten hex digits for annotation `files` (content) and image `folders` (names, sizes, times)."""
     digest = hashlib.sha256()
     for path in files:
@@ -113,7 +134,7 @@ def fingerprint(files, folders):
     return digest.hexdigest()[:10]
 
 
-def warn_left_out(count, total, where):
+def warn_left_out(count: int, total: int, where: str) -> None:
     """Says how many annotated frames have no image."""
     if count:
         logging.warning(

@@ -5,6 +5,9 @@ import struct
 
 import numpy as np
 import tensorflow as tf
+from jaxtyping import Int, Shaped
+
+from dcmls_tf.data.raw import Builder
 
 # TFRecord: length (uint64), its checksum (uint32), the record, its checksum (uint32).
 _LENGTH = struct.Struct("<Q")
@@ -14,15 +17,15 @@ _FRAME_BYTES = 16
 class Records:
     """The serialized examples of a TFDS split (a sub-split too) by their number."""
 
-    def __init__(self, builder, split):
+    def __init__(self, builder: Builder, split: str):
         parts = builder.info.splits[split].file_instructions
         offsets = [_offsets(part.filename, part.skip, part.take) for part in parts]
         self._paths = tf.constant([part.filename for part in parts])
         self._file = tf.constant(np.repeat(np.arange(len(parts)), [len(o) for o in offsets]))
         self._offset = tf.constant(np.concatenate(offsets), tf.int64)
 
-    def read(self, number):
-        """The serialized example `number`, a scalar string; TensorFlow ops only."""
+    def read(self, number: Int[tf.Tensor, ""]) -> Shaped[tf.Tensor, ""]:
+        """The serialized example `number`, a string; TensorFlow ops only."""
         # A Python function here would hang the interpreter when it exits during prefetching.
         record = tf.raw_ops.TFRecordDatasetV2(
             filenames=self._paths[self._file[number]],
@@ -34,7 +37,7 @@ class Records:
         return data.take(1).get_single_element()
 
 
-def _offsets(path, skip, take):
+def _offsets(path: str, skip: int, take: int) -> list[int]:
     """Byte offsets of the records of a file, without `skip` and up to `take` (all when < 0)."""
     offsets, offset, end = [], 0, os.path.getsize(path)
     with open(path, "rb") as file:

@@ -16,22 +16,24 @@ the README of the dataset. B1 is the usual test part, B2–B6 train.
 """
 
 import os
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import scipy.io
+from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from dcmls_tf import hand
-from dcmls_tf.data import raw as canonical
+from dcmls_tf.data import raw
+from dcmls_tf.data.examples import EVALUATION, TRAINING, RawExample, RawHand
 from dcmls_tf.errors import UserError
 
 PAGE = "https://sites.google.com/site/zhjw1988/"
 LINKS = "https://github.com/zhjwustc/icip17_stereo_hand_pose_dataset"
 SEQUENCES = {
-    canonical.TRAINING: tuple(
-        f"B{n}{kind}" for n in range(2, 7) for kind in ("Counting", "Random")
-    ),
-    canonical.EVALUATION: ("B1Counting", "B1Random"),
+    TRAINING: tuple(f"B{n}{kind}" for n in range(2, 7) for kind in ("Counting", "Random")),
+    EVALUATION: ("B1Counting", "B1Random"),
 }
 # View → label file's suffix and image name.
 CAMERAS = {
@@ -52,12 +54,15 @@ SK_TRANSLATION_MM = np.array([-24.0381, -0.4563, -1.2326])
 PALM = 0
 
 
-class Raw:
-    """A raw folder in STB's layout. `views` is left, both (stereo) or color."""
+class StbFolder:
+    """A raw folder in STB's layout. Raises `UserError` when it holds nothing of `views`.
 
-    PAGE = PAGE
+    `views` is `left`, `both` (stereo) or `color`.
+    """
 
-    def __init__(self, raw_dir, images, views):
+    PAGE: ClassVar[str] = PAGE
+
+    def __init__(self, raw_dir: str, images: bool, views: str):
         self.raw_dir, self.images, self.views = raw_dir, images, VIEWS[views]
         self._suffix = CAMERAS[self.views[0]][0]
         self._sequences = {
@@ -74,73 +79,82 @@ class Raw:
             self._sequences = self._with_images(views)
         self.splits = tuple(split for split, names in self._sequences.items() if names)
 
-    def label_path(self, sequence):
+    def label_path(self, sequence: str) -> str:
         """Where a sequence's labels belong."""
         return os.path.join(self.raw_dir, "labels", f"{sequence}_{self._suffix}.mat")
 
-    def image_folder(self, sequence):
-        """The folder of a sequence's images, or `None`."""
+    def image_folder(self, sequence: str) -> str | None:
+        """The folder of a sequence's images, if there is one."""
         folders = [os.path.join(self.raw_dir, *up, sequence) for up in ((), ("images",))]
         return next(filter(os.path.isdir, folders), None)
 
-    def _with_images(self, views):
-        found = {
+    def _with_images(self, views: str) -> dict[str, list[str]]:
+        sequences = {
             split: [s for s in names if self.image_folder(s)]
             for split, names in self._sequences.items()
         }
-        if not any(found.values()):
+        if not any(sequences.values()):
             raise UserError(
                 f"--raw_dir={self.raw_dir}: no images for --stb_views={views}: none of "
                 f"{', '.join(self._all_sequences())} has a folder here or under "
                 f"images/; download them from {PAGE} ({LINKS}), or use --modality=2d, which "
                 "needs labels only"
             )
-        return found
+        return sequences
 
-    def _all_sequences(self):
+    def _all_sequences(self) -> list[str]:
         return [s for names in self._sequences.values() for s in names]
 
-    def fingerprint(self):
-        """Changes when labels or the lists of images do."""
+    def fingerprint(self) -> str:
+        """As `RawFolder.fingerprint`."""
         sequences = self._all_sequences()
         folders = [self.image_folder(s) for s in sequences] if self.images else []
-        return canonical.fingerprint([self.label_path(s) for s in sequences], folders)
+        return raw.fingerprint([self.label_path(s) for s in sequences], filter(None, folders))
 
-    def examples(self, split):
-        """Canonical examples: sequence by sequence, frame by frame, view by view."""
-        found, total = 0, 0
+    def examples(self, split: str) -> Iterator[RawExample]:
+        """The examples of a split: sequence by sequence, frame by frame, view by view."""
+        given, total, path = 0, 0, None
         for sequence in self._sequences[split]:
             for frame, label in enumerate(read_labels(self.label_path(sequence))):
                 for view in self.views:
                     path = self._image_path(sequence, view, frame)
                     total += 1
-                    if self.images and not os.path.isfile(path):
+                    if path and not os.path.isfile(path):
                         continue
-                    found += 1
+                    given += 1
                     yield self._example(sequence, view, frame, label, path)
-        canonical.warn_left_out(total - found, total, f"STB {split}")
-        if not found:
+        raw.warn_left_out(total - given, total, f"STB {split}")
+        if not given:
             raise UserError(
                 f"--raw_dir={self.raw_dir}: none of the {total} labelled images of {split} is "
                 f"there, such as {path}"
             )
 
-    def _image_path(self, sequence, view, frame):
-        if not self.images:
-            return None
-        return os.path.join(self.image_folder(sequence), CAMERAS[view][1].format(frame))
+    def _image_path(self, sequence: str, view: str, frame: int) -> str | None:
+        """Where a frame's image belongs; `None` when examples do without."""
+        folder = self.image_folder(sequence) if self.images else None
+        return folder and os.path.join(folder, CAMERAS[view][1].format(frame))
 
-    def _example(self, sequence, view, frame, label, path):
-        image = {canonical.IMAGE: canonical.read_image(path)} if self.images else {}
-        return {**one_hand(label, view), **image, "id": f"stb/{sequence}/{view}/{frame}"}
+    def _example(
+        self,
+        sequence: str,
+        view: str,
+        frame: int,
+        label: Float[np.ndarray, "21 3"],
+        path: str | None,
+    ) -> RawExample:
+        name = f"stb/{sequence}/{view}/{frame}"
+        if path is None:
+            return {**one_hand(label, view), "id": name}
+        return {**one_hand(label, view), "image": raw.read_image(path), "id": name}
 
 
-class Stb(canonical.Builder):
+class Stb(raw.Builder):
     """STB as a TensorFlow dataset."""
 
 
-def read_labels(path):
-    """Labels of a sequence, `[frames, 21, 3]` mm, native order. Raises `UserError`."""
+def read_labels(path: str) -> Float[np.ndarray, "frames 21 3"]:
+    """Labels of a sequence in mm, native order. Raises `UserError`."""
     try:
         labels = scipy.io.loadmat(path, variable_names=["handPara"])["handPara"]
     except Exception as error:  # a damaged file can fail in any way
@@ -155,15 +169,15 @@ def read_labels(path):
     return labels.transpose(2, 1, 0)
 
 
-def one_hand(label_mm, view):
-    """The canonical fields of a label `[21, 3]` (native order) seen in `view`."""
+def one_hand(label_mm: Float[np.ndarray, "21 3"], view: str) -> RawHand:
+    """The hand of a label (native order) as `view` sees it."""
     points = to_view(label_mm, view)
     xyz_mm = points[hand.STB_TO_CANONICAL]
     palm_mm = points[PALM]
     wrist, ring_mcp = hand.PALM_JOINTS["stb"]
     xyz_mm[wrist] = xyz_mm[ring_mcp] + 2 * (palm_mm - xyz_mm[ring_mcp])
     K = SK_COLOR_K if view == "color" else BB_K
-    uv = canonical.project(np.vstack([xyz_mm, palm_mm]), K)
+    uv = raw.project(np.vstack([xyz_mm, palm_mm]), K)
     return {
         "uv": uv[:-1].astype(np.float32),
         "xyz_mm": xyz_mm.astype(np.float32),
@@ -176,8 +190,8 @@ def one_hand(label_mm, view):
     }
 
 
-def to_view(points_mm, view):
-    """Labelled points `[N, 3]` → the frame of a view's own camera."""
+def to_view(points_mm: Float[np.ndarray, "N 3"], view: str) -> Float[np.ndarray, "N 3"]:
+    """Labelled points → the frame of a view's own camera."""
     if view == "left":
         return points_mm.copy()
     if view == "right":

@@ -8,8 +8,11 @@ equals the crop from the image.
 import math
 
 import tensorflow as tf
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from dcmls_tf import geometry
+from dcmls_tf.config import Config
+from dcmls_tf.data.examples import PlacedHand
 
 MEMORY_BYTES = 4 << 30
 # A virtual camera that looks far off the axis sees a stretched square.
@@ -23,21 +26,25 @@ class Windows:
     prefetching.
     """
 
-    def __init__(self, memory_bytes=MEMORY_BYTES):
+    def __init__(self, memory_bytes: int = MEMORY_BYTES):
         self._kept = tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "")
         self._memory_bytes = memory_bytes
 
-    def read(self, number, image, box):
-        """Pixels uint8 `[h, w, 3]` of an encoded image `[]` within `box`, int32 `[4]`.
+    def read(
+        self, number: Int[tf.Tensor, ""], image: Shaped[tf.Tensor, ""], box: Int[tf.Tensor, "4"]
+    ) -> UInt8[tf.Tensor, "h w 3"]:
+        """Pixels of an encoded image within `box`: left, top, right, bottom px.
 
         `number` tells examples apart; the same number must come with the same box.
         """
         key = tf.cast(number, tf.int64)
-        found = self._kept.lookup(key)
-        serialized = tf.cond(found != "", lambda: found, lambda: self._cut(key, image, box))
+        kept = self._kept.lookup(key)
+        serialized = tf.cond(kept != "", lambda: kept, lambda: self._cut(key, image, box))
         return tf.ensure_shape(tf.io.parse_tensor(serialized, tf.uint8), [None, None, 3])
 
-    def _cut(self, key, image, box):
+    def _cut(
+        self, key: Int[tf.Tensor, ""], image: Shaped[tf.Tensor, ""], box: Int[tf.Tensor, "4"]
+    ) -> Shaped[tf.Tensor, ""]:
         left, top, right, bottom = tf.unstack(box)
         window = tf.io.decode_png(image, channels=3)[top:bottom, left:right]
         serialized = tf.io.serialize_tensor(window)
@@ -46,17 +53,17 @@ class Windows:
         tf.cond(if_room, lambda: self._keep(key, serialized), lambda: True)
         return serialized
 
-    def _keep(self, key, serialized):
+    def _keep(self, key: Int[tf.Tensor, ""], serialized: Shaped[tf.Tensor, ""]) -> bool:
         self._kept.insert(key, serialized)
         return True
 
 
-def reach(example, config):
-    """What any crop of `training_batches` can show: `left, top, right, bottom` px, int32 `[4]`.
+def reach(placed: PlacedHand, config: Config) -> Int[tf.Tensor, "4"]:
+    """What any crop of `training_batches` can show: left, top, right, bottom px.
 
     It may go beyond the image's far sides, where slices end by themselves.
     """
-    centre, side = geometry.joints_box(example["uv"], example["K"], config.crop_margin)
+    centre, side = geometry.joints_box(placed["uv"], placed["K"], config.crop_margin)
     diagonal = math.sqrt(0.5) * (1 + config.augment_scale) + config.augment_shift
     radius = STRETCH * diagonal * side + 2
     near = tf.maximum(tf.floor(centre - radius), 0.0)
@@ -64,7 +71,7 @@ def reach(example, config):
     return tf.cast(tf.concat([near, far], -1), tf.int32)
 
 
-def homography(H, box):
-    """`H` for px counted from the window's corner instead of the image's, `[3, 3]`."""
+def homography(H: Float[tf.Tensor, "3 3"], box: Int[tf.Tensor, "4"]) -> Float[tf.Tensor, "3 3"]:
+    """`H` for px counted from the window's corner instead of the image's."""
     left, top = (tf.cast(box[i], tf.float32) for i in range(2))
     return H @ tf.reshape(tf.stack([1.0, 0.0, left, 0.0, 1.0, top, 0.0, 0.0, 1.0]), [3, 3])

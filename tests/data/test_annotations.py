@@ -4,6 +4,7 @@ import builtins
 import os
 import pickle
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def _write(tmp_path, value, protocol):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_arrays_come_back_whatever_the_protocol(tmp_path, protocol):
-    frames = _frames()
+    frames: dict[Any, Any] = _frames()
     frames["more"] = [np.float64(1.5), (1, "text", None, True), np.asfortranarray(np.eye(2, 3))]
     loaded = annotations.load(_write(tmp_path, frames, protocol))
     assert list(loaded) == list(frames)

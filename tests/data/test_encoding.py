@@ -25,12 +25,12 @@ def examples(rhd_tree, data_dir):
     return list(pipeline.canonical_examples(rhd, "training"))
 
 
-def _draw(seed: int, *count: int) -> np.ndarray:
+def _draw(seed: int, *count: int) -> Any:
     shape = (*count, encoding.NOISE_SIZE)
     return np.float32(np.random.default_rng(seed).uniform(-1, 1, shape))
 
 
-def _numpy(example: Any) -> dict[str, np.ndarray]:
+def _numpy(example: Any) -> dict[str, Any]:
     return {key: value.numpy() for key, value in example.items()}
 
 
@@ -96,7 +96,7 @@ def test_left_hands_become_right_ones(examples):
 
 def test_images_have_their_range_and_target(examples):
     config = Config(**RGB)
-    out = encoding.encode(examples[0], config, as_noise(_draw(0)))
+    out: Any = encoding.encode(examples[0], config, as_noise(_draw(0)))
     x, target = out["x"].numpy(), out["x_target"].numpy()
     assert x.shape == (64, 64, 3)
     assert target.shape == (32, 32, 3)
@@ -146,6 +146,7 @@ def test_a_batch_is_its_examples(stb):
     noise = _draw(6, 16)
     together = encoding.encode(batch, config, as_noise(noise))
     for i in (0, 7):
-        alone = encoding.encode({k: v[i] for k, v in batch.items()}, config, as_noise(noise[i]))
+        example: Any = {key: value[i] for key, value in batch.items()}
+        alone = encoding.encode(example, config, as_noise(noise[i]))
         for key in ("x", "y", "H", "A"):
             np.testing.assert_allclose(together[key][i], alone[key], rtol=1e-4, atol=1e-4)

@@ -1,14 +1,24 @@
 """Pictures without poses."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import raw_trees
+import tensorflow as tf
+from PIL import ExifTags, Image
 
 from dcmls_tf.config import Config
 from dcmls_tf.data import pictures, pipeline, preparation
 from dcmls_tf.errors import UserError
+from dcmls_tf.photos import photo
 
-RGB = {"input_size": 32, "reconstruction_size": 16, "batch_size": 3, "validation_percent": 20}
+RGB: dict[str, Any] = {
+    "input_size": 32,
+    "reconstruction_size": 16,
+    "batch_size": 3,
+    "validation_percent": 20,
+}
 
 
 @pytest.fixture
@@ -22,12 +32,47 @@ def folder(tmp_path):
 
 
 def test_the_middle_square_is_read(folder):
-    found = pictures.paths(str(folder))
-    assert len(found) == 4
-    for i, path in enumerate(found):
+    in_folder = pictures.in_folder(str(folder))
+    assert len(in_folder) == 4
+    for i, picture in enumerate(in_folder):
         np.testing.assert_allclose(
-            pictures.read(path, 16), np.full((16, 16, 3), 40 * i / 255), atol=1e-6
+            pictures.read(*picture, 16), np.full((16, 16, 3), 40 * i / 255), atol=1e-6
         )
+
+
+# EXIF: what of the upright picture the first stored row and the first stored column are.
+STORED = {
+    1: lambda upright: upright,  # top, left
+    2: lambda upright: upright[:, ::-1],  # top, right
+    3: lambda upright: upright[::-1, ::-1],  # bottom, right
+    4: lambda upright: upright[::-1],  # bottom, left
+    5: lambda upright: upright.swapaxes(0, 1),  # left, top
+    6: lambda upright: upright[:, ::-1].swapaxes(0, 1),  # right, top
+    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),  # right, bottom
+    8: lambda upright: upright[::-1].swapaxes(0, 1),  # left, bottom
+}
+
+
+@pytest.mark.parametrize("orientation", [*STORED, None, 0, 9])
+def test_pictures_of_phones_are_upright_in_training_and_in_prediction(tmp_path, orientation):
+    upright = np.zeros((32, 48, 3), np.uint8)  # corners in four colours
+    upright[:16, :24], upright[:16, 24:] = (250, 0, 0), (0, 250, 0)
+    upright[16:, :24], upright[16:, 24:] = (0, 0, 250), (250, 250, 250)
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[ExifTags.Base.Orientation] = orientation
+    stored = Image.fromarray(STORED[orientation if orientation in STORED else 1](upright).copy())
+    path = tmp_path / "phone.jpg"
+    stored.save(path, exif=exif, quality=95, subsampling=0)
+
+    @tf.function  # as within a tf.data graph: the orientation is not known when it is traced
+    def read(path, orientation):
+        return pictures.read(path, orientation, 32)
+
+    (picture,) = pictures.in_folder(str(tmp_path))
+    square = read(*(tf.constant(value) for value in picture)).numpy()
+    np.testing.assert_allclose(square, upright[:, 8:40] / 255, atol=0.03)
+    np.testing.assert_allclose(photo.read(str(path)).pixels, upright, atol=8)
 
 
 def test_they_come_as_unpaired_x_beside_all_pairs(rhd_tree, data_dir, folder):
@@ -47,11 +92,11 @@ def test_they_come_as_unpaired_x_beside_all_pairs(rhd_tree, data_dir, folder):
 
 def test_bad_folders_are_named(folder, tmp_path):
     with pytest.raises(UserError, match="no pictures"):
-        pictures.paths(str(tmp_path / "nowhere"))
+        pictures.in_folder(str(tmp_path / "nowhere"))
     (folder / "some" / "9.jpg").write_bytes(b"not a picture")
     with pytest.raises(UserError, match=r"9\.jpg is damaged"):
-        pictures.paths(str(folder))
+        pictures.in_folder(str(folder))
     with pytest.raises(UserError, match="for --modality=rgb"):
-        pictures.of_config(Config(unpaired_dir="somewhere", modality="2d"))
+        pictures.from_config(Config(unpaired_dir="somewhere", modality="2d"))
     with pytest.raises(UserError, match="--side=input"):
         Config(unpaired_dir="somewhere", side="input")

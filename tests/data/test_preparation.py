@@ -99,8 +99,8 @@ def test_an_interrupted_preparation_is_not_taken_for_a_whole_one(tree, tmp_path,
             raise KeyboardInterrupt
         return original(self, split, number)
 
-    original = rhd.Raw._mask
-    monkeypatch.setattr(rhd.Raw, "_mask", interrupted)
+    original = rhd.RhdFolder._mask
+    monkeypatch.setattr(rhd.RhdFolder, "_mask", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _prepare(tree, tmp_path)
     monkeypatch.undo()

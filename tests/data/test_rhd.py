@@ -163,14 +163,14 @@ def test_odd_annotations_are_named(own_tree, tmp_path, spoil):
 
 def test_an_empty_folder_says_what_to_get(tmp_path):
     with pytest.raises(UserError, match=r"--raw_dir=.*render\.py.*lmb\.informatik"):
-        rhd.Raw(str(tmp_path), images=False)
+        rhd.RhdFolder(str(tmp_path), images=False)
 
 
 def test_annotations_without_any_image_folder_ask_for_images(own_tree):
     for split in ("training", "evaluation"):
         shutil.rmtree(own_tree / split / "color")
     with pytest.raises(UserError, match="--modality=2d"):
-        rhd.Raw(str(own_tree), images=True)
+        rhd.RhdFolder(str(own_tree), images=True)
 
 
 @real.needs("rhd")

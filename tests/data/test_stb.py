@@ -71,7 +71,7 @@ def test_the_right_view_is_one_baseline_away(stb_tree, data_dir):
     left, right = both[::2], both[1::2]
     assert [e["id"].split(b"/")[2] for e in both[:2]] == [b"left", b"right"]
     for a, b in zip(left, right, strict=True):
-        moved = a["xyz_mm"] - np.float32([120.054, 0, 0])
+        moved = a["xyz_mm"] - np.array([120.054, 0, 0], np.float32)
         np.testing.assert_allclose(b["xyz_mm"], moved, atol=1e-3)
         np.testing.assert_allclose(b["uv"][:, 1], a["uv"][:, 1], atol=1e-2)
         disparity = 822.79041 * 120.054 / a["xyz_mm"][:, 2]
@@ -94,7 +94,7 @@ def test_labels_alone_serve_for_2d(own_tree, tmp_path):
         shutil.rmtree(own_tree / sequence)
     assert len(_examples(own_tree, tmp_path / "data", "training", images=False)) == 16
     with pytest.raises(UserError, match=r"--stb_views=left.*--modality=2d"):
-        stb.Raw(str(own_tree), True, "left")
+        stb.StbFolder(str(own_tree), True, "left")
 
 
 def test_images_may_be_under_images(own_tree, tmp_path):
@@ -121,9 +121,9 @@ def test_a_folder_with_one_split_serves_for_it(tmp_path):
 
 def test_missing_labels_say_what_to_get(stb_tree, tmp_path):
     with pytest.raises(UserError, match=r"labels/.*sites\.google\.com.*github\.com"):
-        stb.Raw(str(tmp_path), False, "left")
+        stb.StbFolder(str(tmp_path), False, "left")
     with pytest.raises(UserError, match=r"labels/\*_SK\.mat for --stb_views=color"):
-        stb.Raw(str(stb_tree), False, "color")
+        stb.StbFolder(str(stb_tree), False, "color")
 
 
 @pytest.mark.parametrize("content", [b"", b"no MATLAB file", None, np.zeros((3, 20, 4))])

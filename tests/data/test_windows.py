@@ -1,7 +1,10 @@
 """Windows: the same crops as from whole images, kept within their memory."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dcmls_tf import config
 from dcmls_tf.data import encoding, pipeline, preparation, windows
@@ -9,7 +12,7 @@ from dcmls_tf.data import encoding, pipeline, preparation, windows
 
 @pytest.fixture(scope="module")
 def setup(rhd_tree, data_dir):
-    sizes = {"input_size": 32, "reconstruction_size": 16}
+    sizes: dict[str, Any] = {"input_size": 32, "reconstruction_size": 16}
     c = config.Config(raw_dir=str(rhd_tree), data_dir=data_dir, **sizes)
     builder = preparation.from_config(c)
     return c, list(pipeline.canonical_examples(builder, "training"))
@@ -24,8 +27,9 @@ def test_a_crop_from_a_window_is_the_crop_from_the_image(setup, corner):
         box = windows.reach(example, c)
         whole = encoding.encode(example, c, noise)["x"]
         for _ in range(2):  # cut, then found again
-            window = kept.read(number, example["image"], box)
-            cut = encoding.encode({**example, "window": window, "window_box": box}, c, noise)["x"]
+            window = kept.read(tf.constant(number), example["image"], box)
+            windowed: Any = {**example, "window": window, "window_box": box}
+            cut = encoding.encode(windowed, c, noise)["x"]
             # The warp rounds to whole grey levels, which a last bit of H can tip.
             np.testing.assert_allclose(cut, whole, atol=2.5 / 255)
             assert np.mean(np.abs(cut - whole) > 1e-3) < 0.01
@@ -34,9 +38,10 @@ def test_a_crop_from_a_window_is_the_crop_from_the_image(setup, corner):
 def test_a_window_is_decoded_once_and_memory_is_bounded(setup):
     c, examples = setup
     box = windows.reach(examples[0], c)
+    number = tf.constant(7)
     kept, none = windows.Windows(), windows.Windows(memory_bytes=0)
-    first = kept.read(7, examples[0]["image"], box)
+    first = kept.read(number, examples[0]["image"], box)
     # Another picture under the same number shows which of the two was decoded.
-    np.testing.assert_array_equal(kept.read(7, examples[1]["image"], box), first)
-    none.read(7, examples[0]["image"], box)
-    assert np.any(none.read(7, examples[1]["image"], box) != first)
+    np.testing.assert_array_equal(kept.read(number, examples[1]["image"], box), first)
+    none.read(number, examples[0]["image"], box)
+    assert np.any(none.read(number, examples[1]["image"], box) != first)
