@@ -1,13 +1,16 @@
 """Boxes around hands, `[4]` left, top, right, bottom px: read from text, checked, cut out."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos.photo import Photo
+
+if TYPE_CHECKING:  # Clients of a server parse boxes, and need no TensorFlow for it.
+    from dcmls_tf.photos.photo import Photo
 
 # What is cut out of a photo around a hand, in sides of its crop: room for the crop to turn.
 WINDOW = 2.0
@@ -68,7 +71,7 @@ class Window:
         return (px - self.from_file[:2, 2]) / np.diag(self.from_file)[:2]
 
 
-def cut_window(photo: Photo, box: ArrayLike, crop_margin: float) -> Window:
+def cut_window(photo: "Photo", box: ArrayLike, crop_margin: float) -> Window:
     """The part of a photo that a hand's crop may see.
 
     Raises `UserError` for a box that is empty or not over the photo.

@@ -1,6 +1,6 @@
 """Videos, good and damaged, and cameras: which frames are given, what is said.
 
-`test_output` covers `VideoFile`.
+Covers `opencv`; `test_output` covers `VideoFile`.
 """
 
 import numpy as np
