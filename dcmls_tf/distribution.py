@@ -2,12 +2,13 @@
 
 import functools
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
 
 @functools.cache
-def strategy():
+def strategy() -> tf.distribute.Strategy:
     """MirroredStrategy over all visible devices; over all hosts where `TF_CONFIG` names some.
 
     `TF_CONFIG` is TensorFlow's own variable, a JSON of the cluster and of this host's task. A
@@ -20,23 +21,27 @@ def strategy():
     return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices(kind)])
 
 
-def is_chief(of):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes checkpoints and logs: the first of the strategy's hosts."""
-    resolver = of.cluster_resolver
+    resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_type or resolver.task_id == 0
 
 
-def distribute(of, make_batches, batch_size):
-    """Distributed dataset of global batches of `batch_size`.
+def distribute(
+    strategy: tf.distribute.Strategy,
+    make_batches: Callable[[int, int, int], tf.data.Dataset],
+    batch_size: int,
+) -> tf.distribute.DistributedDataset:
+    """A distributed dataset of global batches of `batch_size`.
 
     `make_batches(shard_count, shard_index, per_replica_batch)` makes one host's dataset.
     """
 
-    def of_host(context):
+    def make_hosts_batches(context):
         return make_batches(
             context.num_input_pipelines,
             context.input_pipeline_id,
-            batch_size // of.num_replicas_in_sync,
+            batch_size // strategy.num_replicas_in_sync,
         )
 
-    return of.distribute_datasets_from_function(of_host)
+    return strategy.distribute_datasets_from_function(make_hosts_batches)

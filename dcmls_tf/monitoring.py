@@ -4,14 +4,20 @@ import csv
 import dataclasses
 import io
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
+from jaxtyping import UInt8
 from tensorboard.plugins.hparams import api as hparams
 
 from dcmls_tf import files, objective
+from dcmls_tf.config import Config
 from dcmls_tf.drawing import figures
 from dcmls_tf.evaluation import metrics
+from dcmls_tf.evaluation.predictions import EvaluatedSplit
 from dcmls_tf.model import predict_pose
+from dcmls_tf.variants import Model
 
 HISTORY_FILE = "history.csv"
 PAGE_EXAMPLES = 8
@@ -20,7 +26,7 @@ PAGE_EXAMPLES = 8
 class Monitor:
     """Writes a run's curves and pictures below `run_dir`; on hosts but the first, nothing."""
 
-    def __init__(self, run_dir, config, term_names, writes):
+    def __init__(self, run_dir: str, config: Config, term_names: Sequence[str], writes: bool):
         self.writes = writes
         self.history_path = os.path.join(run_dir, HISTORY_FILE)
         self.columns = ("epoch", "step", *term_names, "epe_mm", "auc_20_50")
@@ -31,16 +37,28 @@ class Monitor:
         with self.writer.as_default():
             hparams.hparams({k: v for k, v in dataclasses.asdict(config).items() if v != ""})
 
-    def step(self, step, terms, learning_rates, images_per_second):
+    def step(
+        self,
+        step: int,
+        terms: Mapping[str, float],
+        learning_rates: Mapping[str, Any],
+        examples_per_second: float,
+    ) -> None:
         """One step's equations under their keys, step sizes and throughput."""
         with self.writer.as_default(step=step):
             for name, value in terms.items():
                 tf.summary.scalar(name, value)
             for player, rate in learning_rates.items():
                 tf.summary.scalar(f"learning_rate/{player}", rate)
-            tf.summary.scalar("throughput/examples_per_second", images_per_second)
+            tf.summary.scalar("throughput/examples_per_second", examples_per_second)
 
-    def epoch(self, epoch, step, term_means, report=None):
+    def epoch(
+        self,
+        epoch: int,
+        step: int,
+        term_means: Mapping[str, float],
+        report: Mapping[str, Any] | None = None,
+    ) -> None:
         """An epoch's mean terms and validation metrics, to TensorBoard and `history.csv`."""
         values = {name: float(value) for name, value in term_means.items()}
         scores = {k: report[k] for k in ("epe_mm", "auc_20_50", "auc_hand3d")} if report else {}
@@ -52,14 +70,14 @@ class Monitor:
         row = {"epoch": epoch, "step": step, **values, **scores}
         self._write_history([*self.history(before_step=step), row])
 
-    def pck(self, step, predictions):
+    def pck(self, step: int, evaluated: EvaluatedSplit) -> None:
         """The validation split's PCK curve as a picture."""
         thresholds_mm = metrics.GRIDS_MM["0_50"]
-        curve = metrics.pck_curve(predictions.errors_mm(), predictions.visible, thresholds_mm)
+        curve = metrics.pck_curve(evaluated.errors_mm(), evaluated.visible, thresholds_mm)
         figure = figures.pck_figure({"validation": (thresholds_mm, curve)})
         self._image("validation/pck", figures.to_array(figure), step)
 
-    def examples(self, step, model, batch):
+    def examples(self, step: int, model: Model, batch: Mapping[str, Any]) -> None:
         """Input, reconstruction and prediction of a few examples as a picture."""
         batch = {key: value[:PAGE_EXAMPLES] for key, value in batch.items()}
         y_pred = predict_pose(model, batch)
@@ -70,7 +88,7 @@ class Monitor:
         page = figures.reconstruction_page(batch["x"], x_rec, batch["y"], y_pred)
         self._image("examples/input_reconstruction_prediction", page, step)
 
-    def history(self, before_step):
+    def history(self, before_step: int) -> list[dict[str, Any]]:
         """Rows of `history.csv` from before a step; none when there is no such file."""
         if not os.path.exists(self.history_path):
             return []
@@ -87,6 +105,6 @@ class Monitor:
         files.write(self.history_path, text.getvalue())
         self.writer.flush()
 
-    def _image(self, name, pixels, step):
+    def _image(self, name: str, pixels: UInt8[Any, "H W 3"], step: int) -> None:
         with self.writer.as_default(step=step):
             tf.summary.image(name, pixels[None])

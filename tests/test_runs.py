@@ -144,11 +144,6 @@ def test_a_folder_that_is_trained_in_is_refused_and_then_free(finished):
     finished.train()
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"--run_dir: .*config.json"):
-        checkpoints.load_model(str(tmp_path))
-
-
 def test_a_training_that_meets_nan_stops_and_names_the_equation(rhd_tree, data_dir, tmp_path):
     c = options(rhd_tree, data_dir, tmp_path / "diverged", learning_rate=1e30, epochs=3)
     with pytest.raises(Diverged, match=r"(d_vae_x|d_vae_y|pose|align) is (nan|inf) at step"):

@@ -1,4 +1,4 @@
-"""From prepared data to batches: order, roles, splits, resuming."""
+"""From prepared data (`records`) to batches: order, roles, splits, resuming."""
 
 import itertools
 from typing import Any

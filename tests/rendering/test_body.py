@@ -1,4 +1,4 @@
-"""The body's joints, labels and kinematics, checked against its own mesh."""
+"""The body's joints, labels (`regions`) and kinematics, checked against its own mesh."""
 
 import numpy as np
 import pytest
