@@ -6,6 +6,7 @@ import pytest
 
 # BLAS's threads wait for each other's cores: small fits take ten times as long beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as the package does, which comes later
 
 
 def pytest_configure(config):

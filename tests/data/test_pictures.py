@@ -1,4 +1,4 @@
-"""Pictures without poses."""
+"""Pictures without poses, upright whichever way the camera was held (`images`)."""
 
 from typing import Any
 
