@@ -1,4 +1,4 @@
-"""MkDocs' hooks: README and CONTRIBUTING as pages, and links that hold there as in the repository."""
+"""MkDocs' hooks: README and CONTRIBUTING as pages, with links that hold there too."""
 
 import posixpath
 import re

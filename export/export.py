@@ -7,15 +7,10 @@ Writes `<out_dir>/<version>/` (what TensorFlow Serving loads) and `<out_dir>/lit
 and evaluated on the run's data, which has to be there; `--formats=saved_model` needs none.
 """
 
-import os
-
 from absl import flags
 
-from dcmls_tf import app, checkpoints
-from dcmls_tf.data import preparation
-from dcmls_tf.data.statistics import TrainingStatistics
-from dcmls_tf.serving import metadata, saved_model, tflite
-from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, ServedModel
+from dcmls_tf import api, app
+from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES
 
 DATA_FLAGS = ("raw_dir", "data_dir")
 FLAGS = flags.FLAGS
@@ -26,9 +21,7 @@ def define_flags() -> None:
     flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out_dir", None, "Folder of the model's versions.", required=True)
     flags.DEFINE_integer("version", None, "Version (one more than the highest).", lower_bound=1)
-    flags.DEFINE_multi_enum(
-        "formats", ["saved_model", "tflite"], ("saved_model", "tflite"), "What to write."
-    )
+    flags.DEFINE_multi_enum("formats", list(api.FORMATS), api.FORMATS, "What to write.")
     flags.DEFINE_bool("warm_up", True, "Requests for TensorFlow Serving to warm up with.")
     flags.DEFINE_integer(
         "hypotheses", DEFAULT_HYPOTHESES, "Poses that `hypotheses` samples.", lower_bound=2
@@ -40,19 +33,17 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → one version."""
-    model, config, step = checkpoints.load_model(FLAGS.run_dir)
-    statistics = TrainingStatistics.load(FLAGS.run_dir)
-    config = config.replace(**{n: FLAGS[n].value for n in DATA_FLAGS if FLAGS[n].value})
-    description = metadata.describe(config, statistics, FLAGS.run_dir, step)
-    version = saved_model.new_version(FLAGS.out_dir, FLAGS.version)
-    if "tflite" in FLAGS.formats:
-        builder = preparation.from_config(config)
-        folder = os.path.join(FLAGS.out_dir, saved_model.LITE_FOLDER, str(version))
-        tflite.export(model, config, description, folder, builder, FLAGS.split)
-        print(f"written: {folder}")
-    if "saved_model" in FLAGS.formats:
-        served = ServedModel(model, statistics.mean_scale_mm, FLAGS.hypotheses)
-        folder = saved_model.save(served, description, FLAGS.out_dir, version, FLAGS.warm_up)
+    folders = api.export(
+        FLAGS.run_dir,
+        FLAGS.out_dir,
+        version=FLAGS.version,
+        formats=FLAGS.formats,
+        warm_up=FLAGS.warm_up,
+        hypotheses=FLAGS.hypotheses,
+        split=FLAGS.split,
+        **{name: FLAGS[name].value for name in DATA_FLAGS if FLAGS[name].value},
+    )
+    for folder in folders:
         print(f"written: {folder}")
 
 

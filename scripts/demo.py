@@ -7,9 +7,9 @@ then open http://127.0.0.1:7860. Needs `pip install '.[demo]'`.
 
 from absl import flags
 
-from dcmls_tf import app
+from dcmls_tf import api, app
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import demo, predictor
+from dcmls_tf.photos import demo
 
 FLAGS = flags.FLAGS
 
@@ -23,7 +23,7 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → a server, until Ctrl-C."""
-    page = demo.build(predictor.load(FLAGS.model))
+    page = demo.build(api.load(FLAGS.model).predictor)
     try:
         page.launch(server_name=FLAGS.host, server_port=FLAGS.port, footer_links=[])
     except OSError as error:

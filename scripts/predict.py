@@ -15,9 +15,9 @@ import sys
 
 from absl import flags
 
-from dcmls_tf import app, hand
+from dcmls_tf import api, app, hand
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import boxes, hands, predictor, sources
+from dcmls_tf.photos import boxes, hands, sources
 from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.output import PredictionWriter
 from dcmls_tf.photos.predictor import PosePredictor
@@ -43,7 +43,7 @@ def define_flags() -> None:
 def main(_: list[str]) -> None:
     """Flags → predictions in a folder."""
     inputs = sources.find(FLAGS.input)
-    pose_predictor = predictor.load(FLAGS.model)
+    pose_predictor = api.load(FLAGS.model).predictor
     find_hands = _finder(pose_predictor)
     writer = PredictionWriter(
         pose_predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames
