@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dcmls_tf import addons, config, distribution, losses, objective, training
+from dcmls_tf.errors import UserError
 
 rng = np.random.default_rng(0)
 TERMS = tuple(equation.name for equation in objective.EQUATIONS)
@@ -28,6 +29,11 @@ def batches(of, data):
     size = len(data["y"])
     dataset = tf.data.Dataset.from_tensor_slices(data).batch(size, drop_remainder=True).repeat()
     return iter(of.strategy.experimental_distribute_dataset(dataset))
+
+
+def take_step(t, data=None):
+    """One step of a trainer with one replica; its terms."""
+    return t.train_step(tf.nest.map_structure(tf.constant, data or hands(8)))
 
 
 def weights(of):
@@ -57,7 +63,7 @@ def networks_moved_by(t, term, schedule):
     for optimizer in t.optimizers.values():
         forget(optimizer)
     before = weights(t)
-    t.train_step(next(batches(t, hands(8))))
+    take_step(t)
     return changed(before, weights(t))
 
 
@@ -110,7 +116,7 @@ def test_each_equation_moves_exactly_its_networks(shared, term, moved, schedule)
 def test_every_variant_moves_all_its_networks(options):
     t = trainer(**options)
     before = weights(t)
-    t.train_step(next(batches(t, hands(8))))
+    take_step(t)
     assert changed(before, weights(t)) == set(before)
 
 
@@ -118,10 +124,8 @@ def test_every_variant_moves_all_its_networks(options):
 @pytest.mark.parametrize("schedule", ["alternate", "sequential"])
 def test_unpaired_examples_train_what_they_may(schedule):
     t = trainer(schedule=schedule, weight_pose=0.0, weight_translate=0.0)
-    data = tf.data.Dataset.from_tensor_slices({**hands(8), "unpaired": hands(8)})
-    data = data.batch(8, drop_remainder=True).repeat()
     before = weights(t)
-    t.train_step(next(iter(t.strategy.experimental_distribute_dataset(data))))
+    take_step(t, {**hands(8), "unpaired": hands(8)})
     after = weights(t)
     moved = changed(before, after)
     assert {"encoder_x", "decoder_x", "encoder_y", "decoder_y", "disc_h", "disc_c"} <= moved
@@ -139,7 +143,7 @@ def moved_by_updates(t, monkeypatch):
         updates.append(changed(before, weights(self)))
 
     monkeypatch.setattr(training.Trainer, "_update", watched)
-    t.train_step(next(batches(t, hands(8))))
+    take_step(t)
     return updates
 
 
@@ -180,7 +184,7 @@ def test_everything_else_is_judged_by_the_discriminators_of_after_their_update(m
     monkeypatch.setattr(training.Trainer, "_seed", lambda self: None)
     t = trainer(disc_learning_rate=0.1)  # a step that shows
     data = hands(8)
-    terms = t.train_step(next(batches(t, data)))
+    terms = take_step(t, data)
     fresh = trainer(disc_learning_rate=0.1)
     encoded = objective.encode(fresh.model, {k: tf.constant(v) for k, v in data.items()})
 
@@ -240,34 +244,109 @@ def test_two_replicas_do_what_one_does(monkeypatch):
             np.testing.assert_allclose(a, b, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_replicas_draw_different_samples_and_runs_repeat():
-    t = trainer(replicas=2)
+    t = trainer(replicas=2, latent="none")
 
-    @tf.function
     def seeds():
-        return t.strategy.experimental_local_results(t.strategy.run(t._seed))
+        per_replica = t.strategy.run(t._seed)
+        return {tuple(s.numpy()) for s in t.strategy.experimental_local_results(per_replica)}
 
-    first, second = (s.numpy().tolist() for s in seeds())
-    assert first != second
-    assert [first, second] == [s.numpy().tolist() for s in seeds()]
+    first = seeds()
+    assert len(first) == 2
+    assert seeds() == first
     t.step.assign_add(1)
-    assert first not in [s.numpy().tolist() for s in seeds()]
+    assert not seeds() & first
+    t.step.assign(0)
+    t.config = t.config.replace(seed=t.config.seed + 1)
+    assert not seeds() & first
+
+
+def test_a_seed_sets_the_first_weights():
+    first, same, other = (
+        trainer(latent="none", seed=seed).model.trainable_variables for seed in (1, 1, 2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(
+    ("options", "reads"),
+    [
+        ({"schedule": "alternate"}, ["xy"]),
+        ({"schedule": "sequential"}, ["xy", "xy", "xy", "xy", "xy", "x"]),
+    ],
+)
+def test_a_pass_encodes_what_its_update_reads_with_numbers_of_its_own(
+    shared, options, reads, monkeypatch
+):
+    passes = []
+    encode = objective.encode
+
+    def watched(*arguments):
+        passes.append(encode(*arguments))
+        return passes[-1]
+
+    monkeypatch.setattr(objective, "encode", watched)
+    shared.config = shared.config.replace(**options)
+    take_step(shared)
+    assert ["".join(sorted(p.codes)) for p in passes] == reads
+    assert len({tuple(p.seed.numpy()) for p in passes}) == len(passes)
+    assert all(p.training for p in passes)
+
+
+@pytest.mark.parametrize(
+    ("options", "players"),
+    [({}, {"vae", "translator", "adversaries"}), ({"latent": "none"}, {"vae"})],
+)
+def test_each_player_has_an_adam_of_its_own(options, players):
+    t = trainer(learning_rate=1e-3, disc_learning_rate=1e-4, **options)
+    assert set(t.optimizers) == players
+    for player, optimizer in t.optimizers.items():
+        assert optimizer.beta_1 == (0.9 if player == "vae" else 0.5)
+        rate = 1e-3 if player == "vae" else 1e-4
+        assert float(optimizer.learning_rate.numpy()) == pytest.approx(rate)
 
 
 @pytest.mark.usefixtures("eagerly")
 def test_learning_rates_fall_along_a_cosine():
+    rates = {"vae": 1e-3, "translator": 1e-4, "adversaries": 1e-4}
     t = trainer(total_steps=10, learning_rate=1e-3, disc_learning_rate=1e-4)
-    source = batches(t, hands(8))
-    for step in range(3):
-        t.train_step(next(source))
-        expected = 0.5 * (1 + np.cos(np.pi * step / 10))
-        rates = {p: float(o.learning_rate.numpy()) for p, o in t.optimizers.items()}
-        assert rates["vae"] == pytest.approx(1e-3 * expected, rel=1e-5)
-        assert rates["adversaries"] == rates["translator"] == pytest.approx(1e-4 * expected)
+    for step, share in [(0, 1), (2, 0.5 * (1 + np.cos(0.2 * np.pi))), (5, 0.5), (10, 0), (12, 0)]:
+        t.step.assign(step)
+        for player, rate in rates.items():
+            assert float(t.learning_rate(player)) == pytest.approx(share * rate, abs=1e-9)
+    t.step.assign(5)
+    take_step(t)
+    for player, rate in rates.items():
+        used = float(t.optimizers[player].learning_rate.numpy())
+        assert used == pytest.approx(0.5 * rate, rel=1e-5)
+    t.config = t.config.replace(learning_rate_decay="constant")
+    assert {p: float(t.learning_rate(p)) for p in rates} == pytest.approx(rates)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_checkpoint_holds_all_that_changes(tmp_path):
+    t, fresh = (trainer(latent="none", seed=seed) for seed in (1, 2))
+    assert float(fresh.best_epe_mm) == np.inf
+    assert not fresh.term_sums.numpy().any()
+    terms = take_step(t)
+    t.best_epe_mm.assign(17.0)
+    path = t.checkpointed().save(str(tmp_path / "checkpoint"))
+    fresh.checkpointed().restore(path).assert_consumed()
+    assert fresh.step.numpy() == 1
+    assert fresh.best_epe_mm.numpy() == 17
+    np.testing.assert_array_equal(fresh.term_sums, [terms["pose"]])
+    for owners in ("networks", "optimizers"):
+        for name, owner in getattr(t, owners).items():
+            restored = addons.tf_variables(getattr(fresh, owners)[name])
+            for a, b in zip(addons.tf_variables(owner), restored, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_a_batch_must_divide_over_the_devices():
-    with pytest.raises(Exception, match="--batch_size=9"):
+    with pytest.raises(UserError, match=r"^--batch_size=9: must be a multiple of the 2 devices"):
         trainer(replicas=2, batch_size=9)
 
 
