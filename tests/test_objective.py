@@ -1,17 +1,21 @@
 """The table of equations: which exist, what they read, what they are, whom they can move."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import config, latent, losses, objective
+from dcmls_tf import config, latent, losses, objective, variants
 from dcmls_tf.model import DCMLS
 
 rng = np.random.default_rng(0)
 NAMES = {equation.name for equation in objective.EQUATIONS}
 
 
+@functools.cache
 def build(**options):
+    """A variant's model, for tests that change nothing in it."""
     model = DCMLS(config.Config(modality="2d", joint_width=16, disc_width=8, **options))
     model.build()
     return model
@@ -26,9 +30,9 @@ def random_batch(count=4):
     return {k: tf.constant(rng.normal(size=s), tf.float32) for k, s in shapes.items()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def full():
-    """The whole model, for the tests that change nothing in it."""
+    """The whole model."""
     return build()
 
 
@@ -111,12 +115,11 @@ def test_losses_are_the_equations_of_the_forward_pass_at_the_means():
 
 
 @pytest.mark.parametrize("name", ["d_vae_x", "d_vae_y", "pose"])
-def test_the_kl_weight_weighs_the_divergences_of_its_equation(name):
-    batch, weights = random_batch(), (0.0, 0.01, 0.3)
-    model = build()
+def test_the_kl_weight_weighs_the_divergences_of_its_equation(name, full, monkeypatch):
+    model, batch, weights = full, random_batch(), (0.0, 0.01, 0.3)
     values = {}
     for weight in weights:
-        model.config = model.config.replace(weight_kl=weight)
+        monkeypatch.setattr(model, "config", model.config.replace(weight_kl=weight))
         values[weight] = all_terms(model, batch)[name].numpy()
     (q_h_x, q_c_x), (q_h_y, q_c_y) = model.encode_x(batch["x"]), model.encode_y(batch["y"])
     regularised = {
@@ -128,6 +131,18 @@ def test_the_kl_weight_weighs_the_divergences_of_its_equation(name):
     assert kl.min() > 1  # nats; a weight that were ignored would show
     for weight in weights:
         np.testing.assert_allclose(values[weight] - values[0.0], weight * kl, rtol=1e-3, atol=1e-5)
+
+
+def test_direct_regression_has_eq_8s_error_alone():
+    model = variants.from_config(config.Config(modality="2d", latent="none", joint_width=16))
+    batch = random_batch()
+    (equation,) = objective.equations(model)
+    assert equation.name == "pose"
+    encoded = objective.encode(model, batch, reads=equation.reads)
+    assert not encoded.codes
+    terms = objective.evaluate([equation], encoded)
+    expected = np.mean(np.square(batch["y"] - model(batch["x"])), axis=(1, 2))
+    np.testing.assert_allclose(terms["pose"], expected, rtol=1e-5)
 
 
 def test_images_are_reconstructed_at_their_own_size():
