@@ -92,6 +92,16 @@ def test_every_module_has_its_place_in_the_reference():
     assert sorted(re.findall(r"^::: (.+)$", pages, re.MULTILINE)) == sorted(MODULES)
 
 
+def test_every_module_has_tests_of_its_name_or_is_named_by_those_that_cover_it():
+    tests = {path.relative_to(ROOT / "tests"): path for path in ROOT.glob("tests/**/test_*.py")}
+    parsed = [ast.parse(path.read_text(encoding="utf-8")) for path in tests.values()]
+    told = " ".join(ast.get_docstring(module) or "" for module in parsed)
+    for module in MODULES:
+        *folder, name = module.split(".")[1:]
+        mirrored = pathlib.Path(*folder, f"test_{name}.py") in tests
+        assert mirrored or re.search(rf"`([\w./]+[./])?{name}`", told), f"{module} has no tests"
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The `bin` of an environment with the built wheel, and this one's other packages."""
