@@ -25,7 +25,8 @@ def test_batch_normalisation_normalises_by_the_batch_and_remembers_it():
 def test_batch_normalisation_agrees_with_keras_at_test_time():
     x = rng.normal(size=(4, 5, 5, 2)).astype(np.float32)
     ours, theirs = layers.FusedBatchNorm(epsilon=1e-3), keras.layers.BatchNormalization()
-    ours(x), theirs(x)
+    for layer in (ours, theirs):
+        layer(x)
     values = [rng.uniform(0.5, 2.0, size=2).astype(np.float32) for _ in range(4)]
     for layer in (ours, theirs):
         weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
