@@ -1,6 +1,7 @@
 """The table of equations: which exist, what they read, what they are, whom they can move."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -143,6 +144,65 @@ def test_direct_regression_has_eq_8s_error_alone():
     terms = objective.evaluate([equation], encoded)
     expected = np.mean(np.square(batch["y"] - model(batch["x"])), axis=(1, 2))
     np.testing.assert_allclose(terms["pose"], expected, rtol=1e-5)
+
+
+def test_direct_regression_sees_the_side_and_drops_out_in_training():
+    options = {"joint_width": 16, "dropout": 0.4, "side": "input"}
+    model = variants.from_config(config.Config(modality="2d", latent="none", **options))
+    side = tf.constant([0, 1, 1, 0])
+    batch = {**random_batch(), "side": side}
+    (equation,) = objective.equations(model)
+
+    def error(seed=None, training=False, side=side):
+        encoded = objective.encode(model, {**batch, "side": side}, seed, (), training)
+        return objective.evaluate([equation], encoded)["pose"].numpy()
+
+    y_pred = model(batch["x"], tf.cast(side, tf.float32)[:, None])
+    expected = np.mean(np.square(batch["y"] - y_pred), axis=(1, 2))
+    np.testing.assert_allclose(error(), expected, rtol=1e-5)
+    assert (error() != error(side=1 - side)).all()
+    dropped = error(seed(), True)
+    np.testing.assert_array_equal(error(seed(), True), dropped)
+    assert (error(seed() + 1, True) != dropped).all()
+    np.testing.assert_allclose(error(seed()), expected, rtol=1e-5)
+
+
+def test_each_use_of_a_network_has_the_training_flag_and_dropout_of_its_own(monkeypatch):
+    model = build(dropout=0.4, side="input")
+    batch = {**random_batch(), "side": tf.constant([0, 1, 1, 0])}
+    uses = []
+    for name in ("encode_x", "encode_y", "decode_x", "decode_y"):
+        use = getattr(model, name)
+
+        def watched(*arguments, use=use):
+            uses.append(inspect.signature(use).bind(*arguments).arguments)
+            return use(*arguments)
+
+        monkeypatch.setattr(model, name, watched)
+    all_terms(model, batch, seed(), training=True)
+    assert all(use["training"] is True for use in uses)
+    # Each encoder once; each decoder for its reconstruction; y's for the prediction too.
+    assert len({tuple(use["seed"].numpy()) for use in uses}) == len(uses) == 5
+    assert uses[0]["side"].numpy().tolist() == [[0], [1], [1], [0]]
+
+
+def test_eqs_6_to_8_are_of_one_sample_of_the_translation(full):
+    batch = random_batch()
+    terms = all_terms(full, batch, seed())
+    encoded = objective.encode(full, batch, seed())
+    q_hat = full.bridge(encoded.x.z_c)
+    z_hat = latent.sample(q_hat, latent.fold(seed(), objective.TRANSLATION))
+    assert np.abs(z_hat - q_hat.mean()).min() > 0
+    d_c = full.adversaries["disc_c"]
+    y_pred = full.decode_y(encoded.x.z_h, z_hat)
+    weight_kl = full.config.weight_kl
+    expected = {
+        "disc_c": losses.disc_c(d_c(z_hat), d_c(encoded.y.z_c)),
+        "translate": losses.translate(z_hat, encoded.y.z_c, d_c(z_hat)),
+        "pose": losses.pose(batch["y"], y_pred, encoded.x.q_h, q_hat, weight_kl),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
 
 
 def test_images_are_reconstructed_at_their_own_size():
