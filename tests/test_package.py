@@ -45,6 +45,16 @@ def test_the_import_is_light():
     assert float(seconds) < IMPORT_SECONDS
 
 
+def test_no_import_makes_a_tensor():
+    """Collectives of several hosts have to be set up before the first one."""
+    asked = (
+        "import dcmls_tf.api, dcmls_tf.experiments.jobs, dcmls_tf.photos.demo;"
+        "from tensorflow.python.eager import context; print(context.context()._initialized)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
 def test_the_packages_names_come_when_they_are_used():
     assert set(dcmls_tf.__all__) <= set(dir(dcmls_tf))
     for name in dcmls_tf.__all__:

@@ -5,8 +5,9 @@ stands for all of them, and the constants here stand for what is not known.
 """
 
 from collections.abc import Mapping
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
+import numpy as np
 import tensorflow as tf
 from jaxtyping import Float, Int, Shaped, UInt8
 
@@ -14,9 +15,12 @@ from dcmls_tf import geometry, hand
 from dcmls_tf.config import Config
 from dcmls_tf.data import encoding
 
-NO_BOX, NO_PALM, NO_SIZE = tf.zeros([1, 4]), tf.zeros([1, 2]), tf.zeros([1, 2])
-NO_K = tf.zeros([1, 3, 3])
-RIGHT_HAND = tf.fill([1], hand.RIGHT)
+# Arrays that stand for tensors: a tensor made at import would keep trainings to one host.
+NO_BOX: Any = np.zeros([1, 4], np.float32)
+NO_PALM: Any = np.zeros([1, 2], np.float32)
+NO_SIZE: Any = np.zeros([1, 2], np.float32)
+NO_K: Any = np.zeros([1, 3, 3], np.float32)
+RIGHT_HAND: Any = np.full([1], hand.RIGHT, np.int32)
 
 
 class NetworkInputs(TypedDict):

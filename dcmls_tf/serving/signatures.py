@@ -87,7 +87,7 @@ KEYPOINTS = {
     "K": PHOTO["K"],
 }
 SEED = tf.TensorSpec([None], tf.int32, "seed")
-FIRST_SEED = tf.zeros([1], tf.int32)
+FIRST_SEED: Any = np.zeros([1], np.int32)
 
 Signature = Callable[..., Answer]  # a `tf.function` with its `input_signature`
 
@@ -153,9 +153,16 @@ def neutral_input(spec: tf.TensorSpec, rows: int) -> np.ndarray:
     return fill([rows, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
 
 
+def _tensors(*arrays: np.ndarray) -> list[tf.Tensor]:
+    """Defaults of a signature: SignatureDefs keep those that are tensors."""
+    return [tf.constant(array) for array in arrays]
+
+
 def _of_photo(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    no_box, right, no_K = _tensors(NO_BOX, RIGHT_HAND, NO_K)
+
     @tf.function(input_signature=list(PHOTO.values()))
-    def signature(image, box=NO_BOX, side=RIGHT_HAND, K=NO_K):
+    def signature(image, box=no_box, side=right, K=no_K):
         return answer(preprocessing.from_photos(config, image, box, side, K))
 
     return signature
@@ -164,16 +171,20 @@ def _of_photo(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Sign
 def _of_photo_and_seed(
     config: Config, answer: Callable[[NetworkInputs, tf.Tensor], Answer]
 ) -> Signature:
+    no_box, right, no_K, first = _tensors(NO_BOX, RIGHT_HAND, NO_K, FIRST_SEED)
+
     @tf.function(input_signature=[*PHOTO.values(), SEED])
-    def signature(image, box=NO_BOX, side=RIGHT_HAND, K=NO_K, seed=FIRST_SEED):
+    def signature(image, box=no_box, side=right, K=no_K, seed=first):
         return answer(preprocessing.from_photos(config, image, box, side, K), seed)
 
     return signature
 
 
 def _of_keypoints(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    no_palm, no_size, right, no_K = _tensors(NO_PALM, NO_SIZE, RIGHT_HAND, NO_K)
+
     @tf.function(input_signature=list(KEYPOINTS.values()))
-    def signature(keypoints, palm=NO_PALM, image_size=NO_SIZE, side=RIGHT_HAND, K=NO_K):
+    def signature(keypoints, palm=no_palm, image_size=no_size, side=right, K=no_K):
         return answer(preprocessing.from_keypoints(config, keypoints, palm, image_size, side, K))
 
     return signature
@@ -182,10 +193,11 @@ def _of_keypoints(config: Config, answer: Callable[[NetworkInputs], Answer]) -> 
 def _of_keypoints_and_seed(
     config: Config, answer: Callable[[NetworkInputs, tf.Tensor], Answer]
 ) -> Signature:
+    unknown = _tensors(NO_PALM, NO_SIZE, RIGHT_HAND, NO_K, FIRST_SEED)
+    no_palm, no_size, right, no_K, first = unknown
+
     @tf.function(input_signature=[*KEYPOINTS.values(), SEED])
-    def signature(
-        keypoints, palm=NO_PALM, image_size=NO_SIZE, side=RIGHT_HAND, K=NO_K, seed=FIRST_SEED
-    ):
+    def signature(keypoints, palm=no_palm, image_size=no_size, side=right, K=no_K, seed=first):
         return answer(
             preprocessing.from_keypoints(config, keypoints, palm, image_size, side, K), seed
         )
@@ -197,8 +209,10 @@ def _of_crops(config: Config, dtype: Any, answer: Callable[[NetworkInputs], Answ
     size = config.input_size
     crops_spec = tf.TensorSpec([None, size, size, 3], dtype, "crops")
 
+    (right,) = _tensors(RIGHT_HAND)
+
     @tf.function(input_signature=[crops_spec, PHOTO["side"]])
-    def signature(crops, side=RIGHT_HAND):
+    def signature(crops, side=right):
         return answer(preprocessing.from_crops(config, crops, side))
 
     return signature

@@ -212,8 +212,7 @@ def host(exported, tmp_path_factory):
     assert process.stdin is not None
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())
-    process.stdin.close()
-    process.wait(timeout=30)
+    process.communicate(timeout=30)
 
 
 def client(photo, out, *flags, status=0):

@@ -186,7 +186,8 @@ def test_a_folder_of_everything(frame, of_photos, tmp_path):
     np.testing.assert_allclose(joints_mm(by_name["cmyk.jpg"]), plain, atol=CLOSE_MM)
     huge, large = by_name["huge.jpg"], by_name["large.png"]
     assert (huge["width"], huge["height"]) == (12000, 9000)
-    assert max(Image.open(out_dir / "huge.hands.png").size) <= 1600
+    with Image.open(out_dir / "huge.hands.png") as drawn:
+        assert max(drawn.size) <= 1600
     np.testing.assert_allclose(joints_mm(huge), joints_mm(large), atol=CLOSE_MM)
     gap = np.subtract(huge["hands"][0]["uv"], np.multiply(6, large["hands"][0]["uv"]))
     assert np.linalg.norm(gap, axis=-1).mean() < 0.02 * np.ptp(known["huge.jpg"], axis=0).max()

@@ -80,7 +80,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(rhd_tree, data_dir, t
     assert "another process is training in it" in second
     assert "Traceback" not in second
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     stopped_at = int(newest(killed).rsplit("-", 1)[1])
     assert 5 <= stopped_at < 16
     assert f"goes on at step {stopped_at} of 16" in finish(start(*flags, f"--run_dir={killed}"))
