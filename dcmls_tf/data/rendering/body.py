@@ -29,10 +29,11 @@ _SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 _NECK = ("neck01", "neck02", "neck03", "head")
 # The share of the forearm's rotation that its two bones take: the ulna stays, the radius turns.
 _FOREARM_TWIST = (0.3, 0.75)
+_STILL = np.eye(3)
 _UPPER_ARM_TWIST = 0.4
-# Degrees by which a finger's plane of flexion turns towards the thumb against its hinge at
-# rest, so that bent fingers converge (towards the scaphoid) instead of fanning out.
-_CONVERGENCE = {2: 2.0, 3: 8.0, 4: 9.0, 5: 3.0}
+# Degrees by which a finger's plane of flexion (index to little) turns towards the thumb against
+# its hinge at rest, so that bent fingers converge (towards the scaphoid) instead of fanning out.
+_CONVERGENCE = np.array((2.0, 8.0, 9.0, 3.0))
 
 
 def rotation(axis, degrees):
@@ -49,22 +50,27 @@ def rotation(axis, degrees):
 
 def rotation_from_vector(vector):
     """Rotation `[3, 3]` about `vector [3]` by its length in radians (Rodrigues)."""
-    vector = np.asarray(vector, float)
-    angle = np.linalg.norm(vector)
+    x, y, z = map(float, vector)
+    angle = math.hypot(x, y, z)
     if angle < 1e-9:
         return np.eye(3)
-    x, y, z = vector / angle
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / angle
+    return _STILL + math.sin(angle) * k + (1 - math.cos(angle)) * k @ k
 
 
 def rotation_between(a, b):
     """The smallest rotation `[3, 3]` that takes unit vector `a` to unit vector `b`."""
-    axis = np.cross(a, b)
-    sine, cosine = np.linalg.norm(axis), float(np.dot(a, b))
+    axis = _cross(a, b)
+    sine, cosine = math.hypot(*axis), float(np.dot(a, b))
     if sine < 1e-9:
         return np.eye(3)
-    return rotation_from_vector(axis / sine * np.arctan2(sine, cosine))
+    return rotation_from_vector(axis / sine * math.atan2(sine, cosine))
+
+
+def _cross(a, b):
+    """Cross product of two vectors `[3]`; NumPy's takes many times as long for so few."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
 
 
 def euler_yzx(m):
@@ -76,18 +82,34 @@ def euler_yzx(m):
 
 
 def _from_yzx(y, z, x):
-    return rotation(1, y) @ rotation(2, z) @ rotation(0, x)
+    """`Ry @ Rz @ Rx` of degrees: `[3, 3]`, or `[..., 3, 3]` of arrays `[...]` of one shape."""
+    angles = np.radians(np.array((y, z, x)))
+    (cy, cz, cx), (sy, sz, sx) = np.cos(angles), np.sin(angles)
+    matrix = np.empty((*angles.shape[1:], 3, 3))
+    matrix[..., 0, 0] = cy * cz
+    matrix[..., 0, 1] = sy * sx - cy * sz * cx
+    matrix[..., 0, 2] = cy * sz * sx + sy * cx
+    matrix[..., 1, 0] = sz
+    matrix[..., 1, 1] = cz * cx
+    matrix[..., 1, 2] = -cz * sx
+    matrix[..., 2, 0] = -sy * cz
+    matrix[..., 2, 1] = sy * sz * cx + cy * sx
+    matrix[..., 2, 2] = cy * cx - sy * sz * sx
+    return matrix
+
+
+_CONVERGE = np.array([rotation(1, turn) for turn in _CONVERGENCE])
 
 
 def _unit(v):
-    return v / np.linalg.norm(v)
+    return v / math.hypot(*v)
 
 
 def frame(y, towards):
     """Rotation `[3, 3]` whose second axis is `y` and whose third leans `towards`."""
     y = _unit(y)
     z = _unit(towards - y * (towards @ y))
-    return np.stack([np.cross(y, z), y, z], 1)
+    return np.array((_cross(y, z), y, z)).T
 
 
 @dataclasses.dataclass
@@ -177,6 +199,10 @@ class Body:
         self.bones = [str(name) for name in asset["bone_names"]]
         self.bone = {name: i for i, name in enumerate(self.bones)}
         self.parents = asset["bone_parents"].astype(int)
+        self.descent = _descent(self.parents)
+        self.joint_bones = np.array(
+            [[self.bone[name + regions.SUFFIX[s]] for name, _ in _JOINT_BONES] for s in (0, 1)]
+        )
         self.mean_vertices = asset["mean_vertices"].astype(np.float32)
         self.weights = asset["weights"].astype(np.float32)
         self.weights /= self.weights.sum(1, keepdims=True)
@@ -218,6 +244,8 @@ class Person:
         self.heads = asset["heads"][identity].astype(np.float64)
         self.tails = asset["tails"][identity].astype(np.float64)
         self.hinges = asset["hinges"][identity].astype(np.float64)
+        self.steps = self.heads - self.heads[body.parents]
+        self.steps[body.parents < 0] = self.heads[body.parents < 0]
         self.limbs = tuple(_Limbs(self, side) for side in (hand.LEFT, hand.RIGHT))
         self.rest_joints = np.stack([self._rest_joints(side) for side in (0, 1)])
         near, far = hand.SCALE_BONE
@@ -236,41 +264,37 @@ class Person:
 
     def bone_transforms(self, pose):
         """`[B, 4, 4]` from rest to posed, for every bone."""
-        turned = _world_rotations(self, pose)
-        transforms = np.tile(np.eye(4), (len(self.heads), 1, 1))
-        for i, parent in enumerate(self.body.parents):
-            linear = turned.get(i)
-            if linear is None:
-                linear = np.eye(3) if parent < 0 else transforms[parent, :3, :3]
-            head = self.heads[i]
-            at = (
-                head
-                if parent < 0
-                else transforms[parent, :3, :3] @ head + transforms[parent, :3, 3]
-            )
-            transforms[i, :3, :3] = linear
-            transforms[i, :3, 3] = at - linear @ head
-        return transforms
+        return Rig(self, pose).transforms()
 
     def joints(self, pose, transforms=None):
         """Both hands' joints, `[2, 21, 3]` metres."""
         transforms = self.bone_transforms(pose) if transforms is None else transforms
-        joints = np.empty((2, hand.NUM_JOINTS, 3))
-        for side in (hand.LEFT, hand.RIGHT):
-            bones = [self.body.bone[name + regions.SUFFIX[side]] for name, _ in _JOINT_BONES]
-            t = transforms[bones]
-            joints[side] = (
-                np.einsum("jab,jb->ja", t[:, :3, :3], self.rest_joints[side]) + t[:, :3, 3]
-            )
-        return joints
+        return _moved(transforms[self.body.joint_bones], self.rest_joints)
 
     def pose(self, pose):
-        """`Posed` vertices (linear blend skinning) and joints."""
+        """`Posed` vertices and joints."""
         transforms = self.bone_transforms(pose)
-        blend = self.body.weights @ transforms[:, :3].reshape(-1, 12).astype(np.float32)
-        blend = blend.reshape(-1, 3, 4)
-        vertices = np.einsum("vab,vb->va", blend[:, :, :3], self.rest_vertices) + blend[:, :, 3]
+        vertices = skin(self.body.weights, transforms, self.rest_vertices)
         return Posed(vertices, self.joints(pose, transforms))
+
+
+def skin(weights, transforms, rest):
+    """Linear blend skinning: posed `[V, 3]` float32.
+
+    weights: `[V, B]`; transforms: `[B, 4, 4]`; rest: `[V, 3]`.
+    """
+    blend = weights @ transforms[:, :3].reshape(-1, 12).astype(np.float32)
+    blend = blend.reshape(-1, 3, 4)
+    return np.einsum("vab,vb->va", blend[:, :, :3], rest) + blend[:, :, 3]
+
+
+def _descent(parents):
+    """`[B, B]`: row i is 1 for bone i and every bone that it hangs from."""
+    descent = np.eye(len(parents))
+    for i, parent in enumerate(parents):
+        if parent >= 0:
+            descent[i] += descent[parent]
+    return descent
 
 
 def _joint_bones():
@@ -283,8 +307,8 @@ def _joint_bones():
 
 
 _JOINT_BONES = _joint_bones()
-# Metacarpal bone that carries each finger; the thumb's own is `finger1-1`.
-_METACARPAL = {2: "metacarpal1", 3: "metacarpal2", 4: "metacarpal3", 5: "metacarpal4"}
+# Metacarpal bones that carry index to little; the thumb's own is `finger1-1`.
+_METACARPALS = ("metacarpal1", "metacarpal2", "metacarpal3", "metacarpal4")
 
 
 class _Limbs:
@@ -297,7 +321,7 @@ class _Limbs:
             for name, i in person.body.bone.items()
             if name.endswith(regions.SUFFIX[side])
         }
-        mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
+        self.mirror = mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
         self.heads = {name: mirror @ person.heads[i] for name, i in self.bone.items()}
         self.tails = {name: mirror @ person.tails[i] for name, i in self.bone.items()}
         # A rotation axis is a pseudo-vector: its mirror image also changes sign.
@@ -305,6 +329,11 @@ class _Limbs:
         self.hinges = {name: sign * mirror @ person.hinges[i] for name, i in self.bone.items()}
         self._arm_frames()
         self._finger_frames()
+
+    def in_world(self, local):
+        """`{bone: [3, 3]}` in the world of rotations by name, in left-side coordinates."""
+        turned = self.mirror @ np.array(list(local.values())) @ self.mirror
+        return dict(zip((self.bone[name] for name in local), turned))
 
     def _arm_frames(self):
         shoulder, elbow = self.heads["upperarm01"], self.heads["lowerarm01"]
@@ -336,24 +365,66 @@ class _Limbs:
             for k in (1, 2, 3):
                 parent = self.palm if k == 1 else self.finger[f"finger{f}-{k - 1}"]
                 self.on_parent[f, k] = euler_yzx(parent.T @ self.finger[f"finger{f}-{k}"])
+        names = [[f"finger{f}-{k}" for k in (1, 2, 3)] for f in range(2, 6)]
+        self.finger_frames = np.array([[self.finger[name] for name in row] for row in names])
+        self.finger_turns = np.array(
+            [[self.on_parent[f, k] for k in (1, 2, 3)] for f in range(2, 6)]
+        )
         self.thumb_direction = self.palm.T @ self.finger["finger1-1"][:, 1]
 
 
-def _world_rotations(person, pose):
-    """`{bone: [3, 3]}`, world rotations of the bones that do not simply follow their parent."""
-    bone = person.body.bone
-    turned = {}
-    _bend_chain(turned, [bone[name] for name in _SPINE], pose.spine, np.eye(3))
-    chest = turned[bone["spine01"]]
-    _bend_chain(turned, [bone[name] for name in _NECK], pose.neck, chest)
-    for side, limbs in enumerate(person.limbs):
-        mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
-        local = {}
-        _turn_arm(local, limbs, pose.arms[side], mirror @ chest @ mirror)
-        _turn_leg(local, pose.hips[side], pose.knees[side])
-        for name, linear in local.items():
-            turned[limbs.bone[name]] = mirror @ linear @ mirror
-    return turned
+class Rig:
+    """A person's bones in a pose whose arms can be moved one by one."""
+
+    def __init__(self, person, pose):
+        self.person, body = person, person.body
+        turned = {}
+        _bend_chain(turned, [body.bone[name] for name in _SPINE], pose.spine, _STILL)
+        self._chest = turned[body.bone["spine01"]]
+        _bend_chain(turned, [body.bone[name] for name in _NECK], pose.neck, self._chest)
+        for side, limbs in enumerate(person.limbs):
+            legs = {}
+            _turn_leg(legs, pose.hips[side], pose.knees[side])
+            turned.update(limbs.in_world(legs))
+        # World rotations; what is not turned follows its parent.
+        self._linear = np.empty((len(person.heads), 3, 3))
+        for i, parent in enumerate(body.parents):
+            self._linear[i] = turned.get(i, _STILL if parent < 0 else self._linear[parent])
+        for side, arm in enumerate(pose.arms):
+            self.move_arm(side, arm)
+
+    def move_arm(self, side, arm):
+        """Puts one side's `Arm` in place."""
+        limbs, local = self.person.limbs[side], {}
+        _turn_arm(local, limbs, arm, limbs.mirror @ self._chest @ limbs.mirror)
+        turned = limbs.in_world(local)
+        self._linear[list(turned)] = list(turned.values())
+
+    def transforms(self, bones=slice(None)):
+        """`[N, 4, 4]` from rest to posed of some bones, by default of all."""
+        person, body = self.person, self.person.body
+        linear = self._linear[bones]
+        # A bone's head is where the steps that lead to it end, each turned by the bone before.
+        before = self._linear[body.parents]
+        before[body.parents < 0] = _STILL
+        steps = np.einsum("bij,bj->bi", before, person.steps)
+        heads = np.einsum("bij,bj->bi", linear, person.heads[bones])
+        transforms = np.zeros((len(linear), 4, 4))
+        transforms[:, :3, :3] = linear
+        transforms[:, :3, 3] = body.descent[bones] @ steps - heads
+        transforms[:, 3, 3] = 1
+        return transforms
+
+    def hand(self, side):
+        """Joints `[21, 3]` of one hand, metres."""
+        return _moved(
+            self.transforms(self.person.body.joint_bones[side]), self.person.rest_joints[side]
+        )
+
+
+def _moved(transforms, points):
+    """Points `[..., 3]`, each by its own of `transforms [..., 4, 4]`."""
+    return np.einsum("...ab,...b->...a", transforms[..., :3, :3], points) + transforms[..., :3, 3]
 
 
 def _bend_chain(turned, bones, angles, base):
@@ -367,9 +438,9 @@ def _bend_chain(turned, bones, angles, base):
 def _turn_arm(local, limbs, arm, chest):
     """Clavicle to wrist. The shoulder girdle takes a third of the elevation (Inman 1944)."""
     direction = arm.upper[:, 1]
-    elevation = np.degrees(np.arccos(np.clip(-direction[1], -1, 1)))
-    lift = np.clip((elevation - 45) / 3, -8, 32)
-    forward = np.clip(18 * direction[2], -12, 18)
+    elevation = math.degrees(math.acos(min(max(-direction[1], -1), 1)))
+    lift = min(max((elevation - 45) / 3, -8), 32)
+    forward = min(max(18 * direction[2], -12), 18)
     girdle = chest @ rotation(2, lift) @ rotation(1, -forward)
     local["clavicle"] = local["shoulder01"] = girdle
     full = chest @ arm.upper @ limbs.upper.T
@@ -393,22 +464,23 @@ def _turn_arm(local, limbs, arm, chest):
 def _signed_twist(m, axis):
     """Radians by which rotation `m`, about `axis`, turns."""
     sine = 0.5 * np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]]) @ axis
-    return np.arctan2(sine, 0.5 * (np.trace(m) - 1))
+    return math.atan2(sine, 0.5 * (m[0, 0] + m[1, 1] + m[2, 2] - 1))
 
 
 def _turn_fingers(local, limbs, arm, palm):
-    for f in range(2, 6):
-        cup = {4: 0.5 * arm.cup, 5: arm.cup}.get(f, 0.0)
-        base = palm @ rotation(0, cup)
-        local[_METACARPAL[f]] = base @ limbs.palm.T
-        deviation, *flexions = arm.fingers[f - 1]
-        for k, flexion in enumerate(flexions, start=1):
-            y, z, _ = limbs.on_parent[f, k]
-            turn = _CONVERGENCE[f] if k == 1 else 0.0
-            bend = _from_yzx(y - turn, deviation if k == 1 else z, flexion)
-            base = base @ bend @ rotation(1, turn)
-            name = f"finger{f}-{k}"
-            local[name] = base @ limbs.finger[name].T
+    cup = np.array((0.0, 0.0, 0.5, 1.0)) * arm.cup
+    base = palm @ _from_yzx(0 * cup, 0 * cup, cup)
+    for metacarpal, linear in zip(_METACARPALS, base @ limbs.palm.T):
+        local[metacarpal] = linear
+    y, z, _ = np.moveaxis(limbs.finger_turns, -1, 0).copy()
+    z[:, 0] = arm.fingers[1:, 0]
+    y[:, 0] -= _CONVERGENCE
+    bends = _from_yzx(y, z, arm.fingers[1:, 1:])
+    bends[:, 0] = bends[:, 0] @ _CONVERGE
+    for k in range(3):
+        base = base @ bends[:, k]
+        for f, linear in enumerate(base @ limbs.finger_frames[:, k].swapaxes(1, 2), start=2):
+            local[f"finger{f}-{k + 1}"] = linear
 
 
 def _turn_thumb(local, limbs, arm, palm):

@@ -20,11 +20,15 @@ _FORWARD = np.array([0.0, 0.0, 1.0])
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """K `[3, 3]` px; rotation `[3, 3]` world to camera; position `[3]` world, metres."""
+    """K `[3, 3]` px; rotation `[3, 3]` world to camera; position `[3]` world, metres.
+
+    size: the sides of its square image, px.
+    """
 
     K: np.ndarray
     rotation: np.ndarray
     position: np.ndarray
+    size: int = SIZE
 
     def to_camera(self, points):
         """World `[..., 3]` to camera `[..., 3]`, metres."""

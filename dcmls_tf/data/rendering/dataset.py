@@ -26,7 +26,7 @@ from dcmls_tf.data.rendering.scene import sample_scene
 from dcmls_tf.errors import UserError
 
 SETTINGS = "render_settings.json"
-VERSION = 2
+VERSION = 3
 KINDS = ("color", "mask", "depth")
 _RECORD = np.dtype(
     [("index", "<i4"), ("xyz", "<f4", (42, 3)), ("uv_vis", "<f4", (42, 3)), ("K", "<f4", (3, 3))]

@@ -9,18 +9,12 @@ import dataclasses
 import cv2
 import numpy as np
 
-from dcmls_tf.data.rendering import appearance, lighting, raycast
+from dcmls_tf.data.rendering import appearance, lighting, occlusion, raycast
 from dcmls_tf.data.rendering.backgrounds import sample_background
 from dcmls_tf.data.rendering.body import default_body
 from dcmls_tf.data.rendering.camera import SIZE
-from dcmls_tf.data.rendering.regions import PERSON_CLASS
-from dcmls_tf.data.rendering.scene import (
-    Annotation,
-    faces_with,
-    generator,
-    inside_box,
-    sample_scene,
-)
+from dcmls_tf.data.rendering.regions import HAND_CLASS, PERSON_CLASS
+from dcmls_tf.data.rendering.scene import Annotation, annotate, generator, sample_scene
 
 MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
@@ -82,7 +76,18 @@ def render(scene, rng, photographs):
     radiance[edges] = renderer.supersample(pixels[edges], image)
     image[window] = radiance.reshape(*shape, 3)
     colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
-    return Frame(colour, mask, depth, scene.annotation)
+    return Frame(colour, mask, depth, _annotation(scene, mask))
+
+
+def _annotation(scene, mask):
+    """The scene's annotation with flags from the picture itself."""
+    joints = scene.figure.joints
+    uv, z = scene.camera.project(joints)
+    visible = [
+        occlusion.near_own_pixels(uv[s], z[s], (mask >= first) & (mask < first + 16))
+        for s, first in HAND_CLASS.items()
+    ]
+    return annotate(scene.camera, joints, uv, np.array(visible))
 
 
 class _Renderer:
@@ -116,8 +121,8 @@ class _Renderer:
         """
         uv, z = self.camera.project(self.vertices)
         low, high = (-_SHADOW_PX,) * 2, (SIZE + _SHADOW_PX,) * 2
-        nearby = inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
-        rows = faces_with(nearby, self.body.faces)
+        nearby = _inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
+        rows = _faces_with(nearby, self.body.faces)
         faces = self.body.faces[rows]
         corners = self.vertices[faces]
         outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -161,6 +166,17 @@ class _Renderer:
         if struck.any():
             radiance[struck] = self.shade(hits[struck])
         return sum(radiance[k :: len(_SUBPIXELS)] for k in range(len(_SUBPIXELS))) / len(_SUBPIXELS)
+
+
+def _inside_box(uv, low, high):
+    """`[N]` bool: which of `uv [N, 2]` lie between the corners `low` and `high`."""
+    u, v = uv[:, 0], uv[:, 1]
+    return (u >= low[0]) & (u <= high[0]) & (v >= low[1]) & (v <= high[1])
+
+
+def _faces_with(chosen, faces):
+    """Indices of faces with a corner among the `chosen [V]` vertices."""
+    return np.flatnonzero(chosen[faces[:, 0]] | chosen[faces[:, 1]] | chosen[faces[:, 2]])
 
 
 def _gathered(values, faces, count):

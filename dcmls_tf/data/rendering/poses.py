@@ -323,10 +323,13 @@ class _Obstacles:
     def __init__(self, person):
         body = person.body
         self.bones = [body.bone[bone] for bone, _ in self.GROUPS]
-        self.stacks = []
+        stacks = []
         for _, parts in self.GROUPS:
             mine = np.isin(body.part, [body_lib.PARTS.index(part) for part in parts])
-            self.stacks.append(self._stack(person.rest_vertices[mine]))
+            stacks.append(self._stack(person.rest_vertices[mine]))
+        edges, low, high = (np.array(values) for values in zip(*stacks))
+        self.bottom, self.top = edges[:, :1], edges[:, -1:]
+        self.centre, self.half = (low + high) / 2, (high - low) / 2
 
     def _stack(self, points):
         edges = np.linspace(points[:, 1].min(), points[:, 1].max(), self.SLICES + 1)
@@ -340,25 +343,27 @@ class _Obstacles:
 
     def hit(self, points, transforms, margin):
         """Whether any of `points [N, 3]` lies inside, `margin` metres included."""
-        for bone, (edges, low, high) in zip(self.bones, self.stacks):
-            t = transforms[bone]
-            local = (points - t[:3, 3]) @ t[:3, :3]
-            slice_ = np.clip(np.searchsorted(edges, local[:, 1]) - 1, 0, self.SLICES - 1)
-            centre, half = (low + high)[slice_] / 2, (high - low)[slice_] / 2 + margin
-            inside = (((local[:, [0, 2]] - centre) / half) ** 2).sum(1) < 1
-            within = (local[:, 1] > edges[0] - margin) & (local[:, 1] < edges[-1] + margin)
-            if np.any(inside & within):
-                return True
-        return False
+        t = transforms[self.bones]
+        local = (points - t[:, None, :3, 3]) @ t[:, :3, :3]
+        height = local[..., 1]
+        within = (height > self.bottom - margin) & (height < self.top + margin)
+        share = (height - self.bottom) / (self.top - self.bottom)
+        slices = np.clip(share * self.SLICES, 0, self.SLICES - 1).astype(int)
+        group = np.arange(len(self.bones))[:, None]
+        offset = local[..., [0, 2]] - self.centre[group, slices]
+        inside = ((offset / (self.half[group, slices] + margin)) ** 2).sum(-1) < 1
+        return bool((inside & within).any())
 
 
-def _arm_points(person, transforms, joints, side):
+def _arm_points(rig, side, joints):
     """A hand's joints, and points along the outer two thirds of the forearm."""
+    person = rig.person
     bone = person.body.bone[f"lowerarm01{'.L' if side == hand.LEFT else '.R'}"]
-    elbow = transforms[bone, :3, :3] @ person.heads[bone] + transforms[bone, :3, 3]
-    wrist = joints[side, hand.WRIST]
+    transform = rig.transforms([bone])[0]
+    elbow = transform[:3, :3] @ person.heads[bone] + transform[:3, 3]
+    wrist = joints[hand.WRIST]
     shares = np.array([[0.45], [0.7]])
-    return np.concatenate([joints[side], wrist + (1 - shares) * (elbow - wrist)])
+    return np.concatenate([joints, wrist + (1 - shares) * (elbow - wrist)])
 
 
 def _hands_apart(joints, least=0.035):
@@ -373,18 +378,30 @@ def fingers_apart(joints, least=0.2):
     `least` is in scale bones: two fingers that touch are about 0.4 apart.
     """
     unit = np.linalg.norm(np.subtract(*joints[list(hand.SCALE_BONE)]))
-    shares = np.array([0.25, 0.5, 0.75, 1.0])[:, None]
-    lines = []
-    for finger in range(5):
-        chain = joints[1 + 4 * finger : 5 + 4 * finger]
-        chain = chain[1:] if finger == 0 else chain  # the thumb's metacarpal is in the palm
-        points = [near + shares * (far - near) for near, far in zip(chain[:-1], chain[1:])]
-        lines.append(np.concatenate(points))
-    for i, a in enumerate(lines):
-        for b in lines[i + 1 :]:
-            if np.linalg.norm(a[:, None] - b[None], axis=-1).min() < least * unit:
-                return False
-    return True
+    points = (_LINE_SHARES @ joints).astype(np.float32)
+    square = np.einsum("pc,pc->p", points, points)
+    gaps = square[:, None] + square - 2 * points @ points.T
+    return bool(gaps[_OTHER_FINGERS].min() >= (least * unit) ** 2)
+
+
+def _finger_lines():
+    """Points along all fingers as shares of the joints `[P, 21]`, and their fingers `[P]`.
+
+    The thumb's metacarpal is in the palm, so its line begins at the MCP.
+    """
+    rows, fingers = [], []
+    for near, far in hand.BONES:
+        if near == hand.WRIST or near == hand.INDEX["thumb_cmc"]:
+            continue
+        for share in (0.25, 0.5, 0.75, 1.0):
+            rows.append(np.zeros(hand.NUM_JOINTS))
+            rows[-1][[near, far]] = 1 - share, share
+            fingers.append(hand.finger_of(far))
+    return np.array(rows), np.array(fingers)
+
+
+_LINE_SHARES, _fingers = _finger_lines()
+_OTHER_FINGERS = _fingers[:, None] != _fingers
 
 
 def sample_pose(rng, split, person=None, attempts=25):
@@ -395,31 +412,32 @@ def sample_pose(rng, split, person=None, attempts=25):
     times; what is still in the way then hangs at the side.
     """
     person = _default_person() if person is None else person
-    obstacles = person_obstacles(person)
     spine, neck, hips, knees, sitting = _sample_trunk(rng)
     reaches = {**REACHES, **_SITTING} if sitting else REACHES
     if sitting:
         reaches = {k: v for k, v in reaches.items() if k not in ("at_side", "on_hip", "behind")}
-    arms = [sample_arm(rng, split, reaches) for _ in range(2)]
+    rig = body_lib.Rig(person, body_lib.Pose((), spine, neck, hips, knees))
+    trunk = rig.transforms()  # arms do not move it
+    arms, joints, bad = [None, None], [None, None], [hand.LEFT, hand.RIGHT]
     for _ in range(attempts):
-        pose = body_lib.Pose(tuple(arms), spine, neck, hips, knees)
-        transforms = person.bone_transforms(pose)
-        joints = person.joints(pose, transforms)
-        bad = [
-            side
-            for side in (hand.LEFT, hand.RIGHT)
-            if obstacles.hit(_arm_points(person, transforms, joints, side), transforms, 0.008)
-            or not fingers_apart(joints[side])
-        ]
+        for side in bad:
+            arms[side] = sample_arm(rng, split, reaches)
+            rig.move_arm(side, arms[side])
+            joints[side] = rig.hand(side)
+        bad = [side for side in bad if not _is_free(rig, side, joints[side], trunk)]
         if not bad and not _hands_apart(joints):
             bad = [int(rng.integers(2))]
         if not bad:
-            return pose
-        for side in bad:
-            arms[side] = sample_arm(rng, split, reaches)
+            break
     for side in bad:
         arms[side] = _aside(arms[side])
     return body_lib.Pose(tuple(arms), spine, neck, hips, knees)
+
+
+def _is_free(rig, side, joints, trunk):
+    """Whether an arm keeps out of the body, and its fingers out of one another."""
+    obstacles = person_obstacles(rig.person)
+    return fingers_apart(joints) and not obstacles.hit(_arm_points(rig, side, joints), trunk, 0.008)
 
 
 def _aside(arm):

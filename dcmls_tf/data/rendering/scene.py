@@ -1,32 +1,31 @@
 """One scene: who, in which clothes and pose, seen by which camera, and its annotation.
 
-A scene is drawn from `(seed, split, index)` alone. What the labelled hand shows decides
-whether a draw is kept, so its pixels are cast here, on the few faces in front of the hands;
-a full picture is `frame.render`.
+A scene is drawn from `(seed, split, index)` alone. Two consecutive frames show the two hands of
+one posed person, each from a camera of its own. What the labelled hand shows decides whether a
+draw is kept; a coarse copy of the body tells it, so no picture is needed.
 """
 
-import copy
 import dataclasses
 import functools
 
 import numpy as np
 
 from dcmls_tf import hand
-from dcmls_tf.data.rendering import clothing, raycast
+from dcmls_tf.data.rendering import body as body_lib
+from dcmls_tf.data.rendering import clothing, occlusion
 from dcmls_tf.data.rendering.appearance import texture_of
 from dcmls_tf.data.rendering.body import SPLITS, Posed, default_body
-from dcmls_tf.data.rendering.camera import SIZE, Camera, sample_camera
+from dcmls_tf.data.rendering.camera import Camera, sample_camera
 from dcmls_tf.data.rendering.poses import sample_pose
-from dcmls_tf.data.rendering.regions import HAND_CLASS
 
 MIN_VISIBLE = 9  # of the labelled hand's 21 joints
 MIN_BOX_PX = 36
 MIN_MASK_PX = 150
-_CAMERAS_A_POSE = 4
+FRAMES_A_FIGURE = 2  # one for each hand
+_LARGER = 1.1  # the labelled hand against the other, whose sizes are estimates
+_CAMERAS_A_FIGURE = 4
 _CLEARANCE = 0.16  # metres between the camera and the body
-_NEAR = 0.05
-_FACE_PX = 48  # no face is larger in an image
-_SKIN_DEPTH = 0.025  # metres that skin reaches beyond the joints
+_FIGURES = 3  # a stage of its own in `generator`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,30 +40,75 @@ class Annotation:
     K: np.ndarray
 
 
+class Figure:
+    """A person, dressed and posed. joints: `[2, 21, 3]` (left, right; canonical), metres."""
+
+    def __init__(self, person, outfit, pose):
+        self.person, self.outfit = person, outfit
+        self._transforms = person.bone_transforms(pose)
+        self.joints = person.joints(pose, self._transforms)
+
+    @functools.cached_property
+    def occluder(self):
+        """Its `occlusion.Occluder`."""
+        copy = occlusion.coarse(self.person.body)
+        return occlusion.Occluder(copy, self._posed(copy.vertices))
+
+    @functools.cached_property
+    def posed(self):
+        """All of its surface, `Posed`."""
+        return Posed(self._posed(slice(None)), self.joints)
+
+    def _posed(self, rows):
+        """Posed `[N, 3]` of some vertices, pushed out by clothes and hair."""
+        texture, rest = texture_of(self.person), self.person.rest_vertices
+        thickness = self.outfit.thickness(
+            texture.limbs[rows], texture.height[rows], rest[rows], texture.scalp[rows]
+        )
+        dressed = rest[rows] + thickness[:, None].astype(np.float32) * texture.normals[rows]
+        return body_lib.skin(self.person.body.weights[rows], self._transforms, dressed)
+
+
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """`side` is the labelled hand, the one with more pixels."""
 
-    person: object
-    outfit: clothing.Outfit
-    posed: Posed
+    figure: Figure
     camera: Camera
     side: int
     annotation: Annotation
 
+    person = property(lambda self: self.figure.person)
+    outfit = property(lambda self: self.figure.outfit)
+    posed = property(lambda self: self.figure.posed)
 
-def generator(seed, split, index, stage=0):
-    """The random generator of one stage of one frame."""
-    return np.random.default_rng(np.random.SeedSequence([seed, SPLITS.index(split), index, stage]))
+
+def generator(seed, split, index, *stage):
+    """The random generator of one stage of one frame; the first stage is 0."""
+    return np.random.default_rng([seed, SPLITS.index(split), index, *(stage or (0,))])
 
 
 def sample_scene(seed, split, index):
     """The `Scene` of frame `index`; draws until the labelled hand is well seen."""
     rng = generator(seed, split, index)
+    side = index % FRAMES_A_FIGURE
+    attempt = 0
     while True:
-        scene = _attempt(rng, split)
+        figure = _figure(seed, split, index // FRAMES_A_FIGURE, attempt)
+        scene = _seen_well(figure, rng, side)
         if scene is not None:
             return scene
+        attempt += 1
+
+
+@functools.lru_cache(maxsize=4)
+def _figure(seed, split, number, attempt):
+    """The `Figure` that consecutive frames show first, or after that many failed."""
+    rng = generator(seed, split, number, _FIGURES, attempt)
+    identities = default_body().identities(split)
+    person = _person(identities[rng.integers(len(identities))])
+    outfit = clothing.sample_outfit(rng)
+    return Figure(person, outfit, sample_pose(rng, split, person))
 
 
 @functools.lru_cache(maxsize=64)
@@ -72,55 +116,34 @@ def _person(identity):
     return default_body().person(identity)
 
 
-def _attempt(rng, split):
+def _seen_well(figure, rng, side):
     """A scene, or `None` when no camera tried shows the hand well."""
-    identities = default_body().identities(split)
-    person = _person(identities[rng.integers(len(identities))])
-    outfit = clothing.sample_outfit(rng)
-    posed = _dressed(person, outfit).pose(sample_pose(rng, split, person))
-    side = int(rng.integers(2))
-    for _ in range(_CAMERAS_A_POSE):
-        camera = sample_camera(rng, posed.joints[side].mean(0))
-        annotation = _annotate_if_good(posed, camera, side)
+    target = figure.joints[side].mean(0)
+    for _ in range(_CAMERAS_A_FIGURE):
+        camera = sample_camera(rng, target)
+        annotation = _annotate_if_good(figure, camera, side)
         if annotation is not None:
-            return Scene(person, outfit, posed, camera, side, annotation)
+            return Scene(figure, camera, side, annotation)
     return None
 
 
-def _dressed(person, outfit):
-    """The person with clothes and hair pushed out of the rest pose's surface."""
-    texture = texture_of(person)
-    thickness = outfit.thickness(texture.limbs, texture.height, person.rest_vertices, texture.scalp)
-    dressed = copy.copy(person)
-    dressed.rest_vertices = (
-        person.rest_vertices + thickness[:, None].astype(np.float32) * texture.normals
-    )
-    return dressed
-
-
-def _annotate_if_good(posed, camera, side):
+def _annotate_if_good(figure, camera, side):
     """`Annotation`, or `None` if the hand is too small, hidden, or not the larger one."""
-    uv, z = camera.project(posed.joints)
+    uv, z = camera.project(figure.joints)
     if z[side].min() < 0.1 or np.ptp(uv[side], axis=0).max() < MIN_BOX_PX:
         return None
-    if _gap(posed.vertices, camera.position) < _CLEARANCE:
+    if occlusion.in_image(uv[side], camera.size).sum() < MIN_VISIBLE:
         return None
-    if _in_image(uv[side]).sum() < MIN_VISIBLE:
+    occluder = figure.occluder
+    if occluder.gap(camera.position) < _CLEARANCE:
         return None
-    classes = cast_hands(posed.vertices, camera, uv, z)
-    sides = {s: (classes >= c) & (classes < c + 16) for s, c in HAND_CLASS.items()}
-    if sides[side].sum() < max(MIN_MASK_PX, sides[1 - side].sum() + 1):
-        return None
-    visible = np.stack([_near_own_pixels(uv[s], z[s], sides[s]) for s in (0, 1)])
+    visible = occluder.visible(camera, uv, z)
     if visible[side].sum() < MIN_VISIBLE:
         return None
-    return annotate(camera, posed.joints, uv, visible)
-
-
-def _gap(vertices, position):
-    """Metres from a position to the nearest vertex."""
-    away = vertices - position.astype(np.float32)
-    return np.sqrt(np.einsum("vc,vc->v", away, away).min())
+    sizes = occluder.sizes(camera, uv, z)
+    if sizes[side] < max(MIN_MASK_PX, _LARGER * sizes[1 - side]):
+        return None
+    return annotate(camera, figure.joints, uv, visible)
 
 
 def annotate(camera, joints, uv, visible):
@@ -129,81 +152,3 @@ def annotate(camera, joints, uv, visible):
     uv_vis = np.concatenate([uv, visible[..., None]], -1)[:, native].reshape(-1, 3)
     xyz = camera.to_camera(joints)[:, native].reshape(-1, 3)
     return Annotation(*(a.astype(np.float32) for a in (xyz, uv_vis, camera.K)))
-
-
-def cast_hands(vertices, camera, uv, z):
-    """RHD mask `[SIZE, SIZE]` uint8, filled in around both hands only."""
-    boxes = [box for box in (_box(camera, uv[s], z[s]) for s in (0, 1)) if box is not None]
-    body = default_body()
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    faces = _faces_over(boxes, vertices, camera, body.faces)
-    mesh = raycast.Mesh(vertices, body.faces[faces])
-    for left, top, right, bottom in boxes:
-        pixels = np.mgrid[top : bottom + 1, left : right + 1]
-        middles = pixels[::-1].reshape(2, -1).T + 0.5
-        hits = mesh.first_hits(camera.position, camera.rays(middles))
-        found = np.where(hits.face >= 0, body.face_class[faces[hits.face]], 0)
-        mask[top : bottom + 1, left : right + 1] = found.reshape(pixels.shape[1:])
-    return mask
-
-
-def _box(camera, uv, z):
-    """Columns and rows `(left, top, right, bottom)` around a hand; `None` outside the image."""
-    if z.min() <= 0.05:
-        return None
-    pad = 6 + _SKIN_DEPTH * camera.K[0, 0] / z.min()
-    low = np.floor(np.clip(uv.min(0) - pad, 0, SIZE - 1)).astype(int)
-    high = np.floor(np.clip(uv.max(0) + pad, 0, SIZE - 1)).astype(int)
-    return (*low, *high) if (high > low).all() else None
-
-
-def _faces_over(boxes, vertices, camera, faces):
-    """Indices of faces turned to the camera that may cover part of a box."""
-    uv, z = camera.project(vertices)
-    near = np.zeros(len(vertices), bool)
-    for left, top, right, bottom in boxes:
-        low, high = (left - _FACE_PX, top - _FACE_PX), (right + _FACE_PX, bottom + _FACE_PX)
-        near |= inside_box(uv, low, high)
-    chosen = faces_with(near & (z > _NEAR), faces)
-    chosen = chosen[_facing(vertices[faces[chosen]], camera.position)]
-    corners = [uv[faces[chosen, k]] for k in range(3)]
-    low, high = functools.reduce(np.minimum, corners), functools.reduce(np.maximum, corners)
-    over = np.zeros(len(chosen), bool)
-    for left, top, right, bottom in boxes:
-        over |= ((high >= (left, top)) & (low <= (right + 1, bottom + 1))).all(1)
-    return chosen[over]
-
-
-def _facing(corners, position):
-    """`[N]` bool: whether triangles `corners [N, 3, 3]` turn their outside to a position."""
-    a, b, c = (corners[:, k] - position.astype(np.float32) for k in range(3))
-    return np.einsum("nc,nc->n", a, np.cross(b, c)) < 0
-
-
-def inside_box(uv, low, high):
-    """`[N]` bool: which of `uv [N, 2]` lie between the corners `low` and `high`."""
-    u, v = uv[:, 0], uv[:, 1]
-    return (u >= low[0]) & (u <= high[0]) & (v >= low[1]) & (v <= high[1])
-
-
-def faces_with(chosen, faces):
-    """Indices of faces with a corner among the `chosen [V]` vertices."""
-    return np.flatnonzero(chosen[faces[:, 0]] | chosen[faces[:, 1]] | chosen[faces[:, 2]])
-
-
-def _in_image(uv):
-    return ((uv >= 0) & (uv < SIZE)).all(-1)
-
-
-def _near_own_pixels(uv, z, own, reach=2):
-    """`[21]`: joints in the image with a pixel of their own hand within `reach` px.
-
-    On RHD's frames this rule agrees with the published flags for all but 3 of 2,520 joints: a
-    joint behind its own hand counts as visible, one behind anything else does not.
-    """
-    visible = np.zeros(len(uv), bool)
-    for j in np.flatnonzero(_in_image(uv) & (z > 0)):
-        column, row = uv[j].astype(int)
-        rows, columns = (slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
-        visible[j] = own[rows, columns].any()
-    return visible
