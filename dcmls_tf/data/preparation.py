@@ -11,7 +11,7 @@ import os
 import filelock
 from absl import logging
 
-from dcmls_tf.data import canonical, rhd, stb
+from dcmls_tf.data import canonical, rhd, shards, stb
 from dcmls_tf.errors import UserError
 
 
@@ -20,7 +20,8 @@ def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
 
     Args:
         dataset: `rhd` or `stb`.
-        raw_dir: folder with the dataset in its official layout; only read from.
+        raw_dir: folder with the dataset in its official layout, only read from; or one that
+            `scripts/render.py --format=shards` wrote, which needs no preparation.
         data_dir: folder for prepared data.
         images: whether examples have their image; 2D tasks do without.
         stb_views: `left`, `both` or `color`.
@@ -29,6 +30,8 @@ def prepare(dataset, raw_dir, data_dir, images, stb_views="left"):
     """
     if not os.path.isdir(raw_dir):
         raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
+    if dataset == "rhd" and shards.are_in(raw_dir):
+        return shards.Builder(raw_dir, images)
     make, raw, contents = _reader(dataset, raw_dir, images, stb_views)
     name = f"{contents}-{'images' if images else 'joints'}-{raw.fingerprint()}"
     config = canonical.RawConfig(name=name, raw=raw)

@@ -34,6 +34,11 @@ class Records:
         return data.take(1).get_single_element()
 
 
+def count(path):
+    """The number of records in a TFRecord file."""
+    return len(_offsets(path, 0, -1))
+
+
 def _offsets(path, skip, take):
     """Byte offsets of the records of a file, without `skip` and up to `take` (all when < 0)."""
     offsets, offset, end = [], 0, os.path.getsize(path)

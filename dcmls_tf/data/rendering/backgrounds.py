@@ -86,13 +86,13 @@ def _read(path):
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
-def sample_background(rng, paths):
-    """Random linear RGB image `[SIZE, SIZE, 3]`."""
+def sample_background(rng, paths, size=SIZE):
+    """Random linear RGB image `[size, size, 3]`."""
     number = pick(rng, paths)
     if number < 0:
-        image = _procedural(rng)
+        image = cv2.resize(_procedural(rng), (size, size), interpolation=cv2.INTER_AREA)
     else:
-        image = _crop(rng, _read(paths[number])) * np.float32(1 / 255)
+        image = _crop(rng, _read(paths[number]), size) * np.float32(1 / 255)
     brightness = np.float32(np.exp(rng.normal(-0.25, 0.45)))
     return brightness * linear_from_srgb(_recolour(rng, image))
 
@@ -104,14 +104,14 @@ def pick(rng, paths):
     return int(rng.integers(len(paths)))
 
 
-def _crop(rng, image):
-    """A random square, mirrored half of the time, `[SIZE, SIZE, 3]` uint8."""
+def _crop(rng, image, size):
+    """A random square, mirrored half of the time, `[size, size, 3]` uint8."""
     height, width = image.shape[:2]
     side = int(min(height, width) * rng.uniform(0.45, 1.0))
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
     square = image[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
-    square = cv2.resize(square, (SIZE, SIZE), interpolation=method)
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    square = cv2.resize(square, (size, size), interpolation=method)
     return square[:, :: rng.choice([-1, 1])]
 
 

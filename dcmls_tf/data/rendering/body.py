@@ -269,7 +269,7 @@ class Person:
     def joints(self, pose, transforms=None):
         """Both hands' joints, `[2, 21, 3]` metres."""
         transforms = self.bone_transforms(pose) if transforms is None else transforms
-        return _moved(transforms[self.body.joint_bones], self.rest_joints)
+        return moved(transforms[self.body.joint_bones], self.rest_joints)
 
     def pose(self, pose):
         """`Posed` vertices and joints."""
@@ -417,12 +417,12 @@ class Rig:
 
     def hand(self, side):
         """Joints `[21, 3]` of one hand, metres."""
-        return _moved(
+        return moved(
             self.transforms(self.person.body.joint_bones[side]), self.person.rest_joints[side]
         )
 
 
-def _moved(transforms, points):
+def moved(transforms, points):
     """Points `[..., 3]`, each by its own of `transforms [..., 4, 4]`."""
     return np.einsum("...ab,...b->...a", transforms[..., :3, :3], points) + transforms[..., :3, 3]
 

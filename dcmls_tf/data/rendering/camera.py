@@ -41,6 +41,12 @@ class Camera:
             uv = p[..., :2] / p[..., 2:] * self.K[0, 0] + self.K[:2, 2]
         return uv, p[..., 2]
 
+    def cropped(self, corner, side, size):
+        """The camera that sees a square of `side` px from `corner [2]` on, `size` px a side."""
+        zoom = size / side
+        cut = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]], [0, 0, 1.0]])
+        return Camera(cut @ self.K, self.rotation, self.position, size)
+
     def rays(self, uv):
         """World directions `[N, 3]` through points `uv [N, 2]`, as long as their depth is 1."""
         u, v = np.asarray(uv, np.float32).T[:, :, None]
@@ -65,6 +71,39 @@ def look_at(target, direction, distance, roll, uv, K):
     ray = np.linalg.inv(K) @ np.array([uv[0], uv[1], 1.0])
     towards = rotation_between(_FORWARD, ray / np.linalg.norm(ray))
     return Camera(K, towards @ rotation(2, roll) @ upright, target - distance * z)
+
+
+def sample_near_camera(rng, joints, eyes, egocentric):
+    """Random `Camera` near a hand, as phones and webcams are; focal lengths from 49 to 82 degrees.
+
+    joints: the hand's `[21, 3]`; eyes: the person's `[3]`; egocentric: share of cameras that
+    look from there, with the horizon level. The hand spans from a sixth to all of the frame.
+    """
+    target = joints.mean(0)
+    reach = 2 * np.linalg.norm(joints - target, axis=1).max()
+    focal = SIZE * rng.uniform(0.58, 1.1)
+    share = np.exp(rng.uniform(np.log(0.17), np.log(1.0)))
+    distance = np.clip(focal * reach / (share * SIZE), 0.16, 1.6)
+    if rng.random() < egocentric:
+        direction = eyes - target + rng.normal(0, 0.08, 3)
+        distance = min(distance, np.linalg.norm(direction) - 0.05)
+        direction = direction / np.linalg.norm(direction)
+    else:
+        direction = _sphere_direction(rng)
+    roll = rng.uniform(-180, 180) if rng.random() < 0.1 else rng.normal(0, 15)
+    # The larger the hand, the nearer to the frame's middle.
+    spread = max(0.5 * (1 - share), 0.08) * SIZE / 2
+    uv = np.clip(rng.normal(SIZE / 2, spread, 2), 0.1 * SIZE, 0.9 * SIZE)
+    return look_at(target, direction, distance, roll, uv, intrinsics(focal))
+
+
+def _sphere_direction(rng):
+    """Unit `[3]` from a hand to a camera: mostly the person's front, sometimes anywhere."""
+    azimuth = rng.uniform(-180, 180) if rng.random() < 0.25 else rng.normal(0, 55)
+    elevation = np.degrees(np.arcsin(rng.uniform(-0.75, 0.97)))
+    if rng.random() < 0.6:
+        elevation = np.clip(rng.normal(5, 25), -65, 75)
+    return rotation(1, azimuth) @ rotation(0, -elevation) @ _FORWARD
 
 
 def sample_camera(rng, target):

@@ -5,13 +5,9 @@ its name when it is complete. While a split is unfinished, the annotations of it
 frames are kept in a journal beside the pickle to come.
 """
 
-import concurrent.futures
 import json
-import multiprocessing
 import os
 import pickle
-import signal
-import threading
 
 import cv2
 import numpy as np
@@ -23,6 +19,7 @@ from dcmls_tf.data.rendering import backgrounds
 from dcmls_tf.data.rendering.body import SPLITS
 from dcmls_tf.data.rendering.frame import encode_depth, render_frame
 from dcmls_tf.data.rendering.scene import sample_scene
+from dcmls_tf.data.rendering.workers import results
 from dcmls_tf.errors import UserError
 
 SETTINGS = "render_settings.json"
@@ -40,7 +37,6 @@ _PNG = {
     "mask": _QUICK,
     "depth": _QUICK,
 }
-_FEWER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def image_path(out_dir, split, kind, index):
@@ -64,13 +60,14 @@ def render_dataset(
     """
     photographs = [] if annotations_only else backgrounds.photographs(background_dir)
     settings = {
+        "format": "rhd",
         "version": VERSION,
         "seed": seed,
         "annotations_only": annotations_only,
         "backgrounds": backgrounds.digest(photographs),
     }
     try:
-        _claim(out_dir, settings)
+        claim(out_dir, settings)
         for split, count in counts.items():
             if count:
                 work = _Work(out_dir, split, seed, photographs, annotations_only)
@@ -81,7 +78,7 @@ def render_dataset(
         ) from None
 
 
-def _claim(out_dir, settings):
+def claim(out_dir, settings):
     """Marks `out_dir` as made with `settings`, or checks that it was."""
     path = os.path.join(out_dir, SETTINGS)
     os.makedirs(out_dir, exist_ok=True)
@@ -110,8 +107,11 @@ class _Work:
         self.annotations_only = annotations_only
         self.journal = os.path.join(out_dir, split, f".anno_{split}.journal")
 
-    def __call__(self, index):
-        """Makes frame `index` and returns its record."""
+    def __call__(self, indices):
+        """Makes frames and returns their records."""
+        return b"".join(self._make(index) for index in indices)
+
+    def _make(self, index):
         if self.annotations_only:
             annotation = sample_scene(self.seed, self.split, index).annotation
         else:
@@ -192,52 +192,11 @@ def _render_frames(work, missing, count, workers, progress):
         total=count, initial=count - len(missing), desc=work.split, unit="frame",
         disable=not progress, smoothing=0.05,
     )  # fmt: skip
-    with bar, open(work.journal, "ab") as journal, _executor(workers, work) as executor:
-        try:
-            for data in executor.map(_run, tasks):
-                journal.write(data)
-                journal.flush()
-                bar.update(len(data) // _RECORD.itemsize)
-        except concurrent.futures.process.BrokenProcessPool:
-            raise UserError(
-                f"--workers={workers}: a worker was killed, perhaps for want of memory; the same "
-                "command goes on from here, with fewer workers if need be"
-            ) from None
-        except BaseException:
-            executor.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _executor(workers, work):
-    """A pool whose processes each use one thread, so that they share the cores evenly."""
-    before = {name: os.environ.get(name) for name in _FEWER}
-    os.environ.update(_FEWER)
-    try:
-        executor = concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _start, (work,)
-        )
-        executor.submit(int).result()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-    return executor
-
-
-_work = None
-
-
-def _start(work):
-    """Prepares a worker: interrupts are the parent's to handle, and it ends with the parent."""
-    global _work
-    _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-def _run(indices):
-    return b"".join(_work(index) for index in indices)
+    with bar, open(work.journal, "ab") as journal, results(work, tasks, workers) as found:
+        for data in found:
+            journal.write(data)
+            journal.flush()
+            bar.update(len(data) // _RECORD.itemsize)
 
 
 def check_counts(counts):

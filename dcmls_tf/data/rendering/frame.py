@@ -12,14 +12,14 @@ import numpy as np
 from dcmls_tf.data.rendering import appearance, lighting, occlusion, raycast
 from dcmls_tf.data.rendering.backgrounds import sample_background
 from dcmls_tf.data.rendering.body import default_body
-from dcmls_tf.data.rendering.camera import SIZE
 from dcmls_tf.data.rendering.regions import HAND_CLASS, PERSON_CLASS
 from dcmls_tf.data.rendering.scene import Annotation, annotate, generator, sample_scene
 
 MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
 _EDGE_CONTRAST = 1.8  # ratio of neighbouring pixels' light that makes an edge
-_SHADOW_PX = 80  # what is further outside the image casts no shadow into it
+_BLOCK_CONTRAST = 1.1  # of neighbouring blocks, that has each pixel shaded
+_SHADOW_SHARE = 0.2  # of the image; what is further outside casts no shadow into it
 _COARSE_PX = 4
 _SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
 
@@ -55,62 +55,71 @@ def render_frame(seed, split, index, photographs):
 
 def render(scene, rng, photographs):
     """`Frame` of a scene; `rng` draws colours, light, background and sensor noise."""
-    renderer = _Renderer(scene, rng)
+    colour, mask, depth = paint(scene, rng, photographs, scene.camera)
+    return Frame(colour, mask, depth, annotate_by_mask(scene, scene.camera, mask))
+
+
+def paint(scene, rng, photographs, camera):
+    """Colour, mask and depth (see `Frame`) as a camera at the scene's camera's place sees it."""
+    renderer = _Renderer(scene, rng, camera)
+    size = camera.size
     window = renderer.window()
     pixels = np.mgrid[window][::-1].reshape(2, -1).T
-    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask = np.zeros((size, size), np.uint8)
     shape = mask[window].shape
     hits = renderer.cast_near_person(pixels, shape)
     struck = hits.face >= 0
     mask[window] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
-    depth = np.full((SIZE, SIZE), np.inf, np.float32)
+    depth = np.full((size, size), np.inf, np.float32)
     depth[window] = np.where(struck, hits.distance, np.inf).reshape(shape)
 
-    image = sample_background(rng, photographs)
+    image = sample_background(rng, photographs, size)
     radiance = image[window].copy().reshape(-1, 3)
     outline = _outline(struck, hits.distance, shape)
     whole = struck & ~outline
-    radiance[whole] = renderer.shade(hits[whole])
+    _shade_adaptively(renderer, radiance, hits, whole.reshape(shape), mask[window])
     inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > PERSON_CLASS))
     edges = np.flatnonzero(outline | inner)
     radiance[edges] = renderer.supersample(pixels[edges], image)
     image[window] = radiance.reshape(*shape, 3)
     colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
-    return Frame(colour, mask, depth, _annotation(scene, mask))
+    return colour, mask, depth
 
 
-def _annotation(scene, mask):
-    """The scene's annotation with flags from the picture itself."""
+def annotate_by_mask(scene, camera, mask):
+    """The `Annotation` of a picture by `camera`, with flags from its mask."""
     joints = scene.figure.joints
-    uv, z = scene.camera.project(joints)
+    uv, z = camera.project(joints)
+    reach = occlusion.reach_px(camera.K[0, 0] / scene.camera.K[0, 0])
     visible = [
-        occlusion.near_own_pixels(uv[s], z[s], (mask >= first) & (mask < first + 16))
+        occlusion.near_own_pixels(uv[s], z[s], (mask >= first) & (mask < first + 16), reach)
         for s, first in HAND_CLASS.items()
     ]
-    return annotate(scene.camera, joints, uv, np.array(visible))
+    return annotate(camera, joints, uv, np.array(visible))
 
 
 class _Renderer:
     """A scene ready to be cast and shaded."""
 
-    def __init__(self, scene, rng):
+    def __init__(self, scene, rng, camera):
         self.scene, self.rng, self.body = scene, rng, default_body()
-        self.camera = scene.camera
+        self.camera = camera
         self.vertices = scene.posed.vertices
         self.light = lighting.sample_lighting(rng, self.camera)
         self.faces, self.face_class, self.normals = self._faces_that_matter()
         self.texture = appearance.texture_of(scene.person)
         self.look = appearance.sample_look(rng, scene.person)
         self.mesh = raycast.Mesh(self.vertices, self.faces)
-        self.attributes = np.concatenate([self.normals, self.texture.channels], 1)
+        self.attributes = np.column_stack([self.normals, self._openness(), self.texture.channels])
 
     def window(self):
         """Slices of the rows and columns that the person may cover."""
         uv, z = self.camera.project(self.vertices[self.faces[:, 0]])
+        size = self.camera.size
         if z.min() < 0.05:
-            return np.s_[0:SIZE, 0:SIZE]
-        low = np.clip(np.floor(uv.min(0)) - 48, 0, SIZE).astype(int)
-        high = np.clip(np.ceil(uv.max(0)) + 48, 0, SIZE).astype(int)
+            return np.s_[0:size, 0:size]
+        low = np.clip(np.floor(uv.min(0)) - 48, 0, size).astype(int)
+        high = np.clip(np.ceil(uv.max(0)) + 48, 0, size).astype(int)
         return np.s_[low[1] : high[1], low[0] : high[0]]
 
     def _faces_that_matter(self):
@@ -120,7 +129,8 @@ class _Renderer:
         turned to neither is always behind such a face for eye and lamp alike.
         """
         uv, z = self.camera.project(self.vertices)
-        low, high = (-_SHADOW_PX,) * 2, (SIZE + _SHADOW_PX,) * 2
+        margin = _SHADOW_SHARE * self.camera.size
+        low, high = (-margin,) * 2, (self.camera.size + margin,) * 2
         nearby = _inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
         rows = _faces_with(nearby, self.body.faces)
         faces = self.body.faces[rows]
@@ -130,6 +140,16 @@ class _Renderer:
         seen = (np.einsum("fc,fc->f", outward, to_eye) > 0) | (outward @ self.light.direction > 0)
         normals = lighting.unit(_gathered(outward, faces, len(self.vertices)))
         return faces[seen], self.body.face_class[rows][seen], normals
+
+    def _openness(self):
+        """`[V]`: how much of the sky the hands' own vertices see; 1 elsewhere."""
+        openness = np.ones(len(self.vertices), np.float32)
+        hands = np.zeros(len(openness), bool)
+        hands[self.faces[self.face_class > PERSON_CLASS]] = True
+        to_eye = self.camera.position.astype(np.float32) - self.vertices
+        hands &= np.einsum("vc,vc->v", self.normals, to_eye) > 0
+        openness[hands] = lighting.openness(self.mesh, self.vertices[hands], self.normals[hands])
+        return openness
 
     def cast_near_person(self, pixels, shape):
         """Hits of the middles of `pixels [H * W, 2]`, cast only around where a coarse grid hits."""
@@ -151,11 +171,13 @@ class _Renderer:
         points = raycast.interpolate(self.vertices, self.faces, hits)
         normals = lighting.unit(values[:, :3])
         surface = appearance.surface(
-            self.look, self.scene.outfit, self.texture, values[:, 3:], self.face_class[hits.face]
+            self.look, self.scene.outfit, self.texture, values[:, 4:], self.face_class[hits.face]
         )
         to_eye = lighting.unit(self.camera.position.astype(np.float32) - points)
         bumped = lighting.unit(normals + surface.bump)
-        return lighting.shade(self.rng, self.light, self.mesh, surface, points, bumped, to_eye)
+        return lighting.shade(
+            self.rng, self.light, self.mesh, surface, points, bumped, to_eye, values[:, 3]
+        )
 
     def supersample(self, pixels, background):
         """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
@@ -186,16 +208,41 @@ def _gathered(values, faces, count):
     return np.stack(sums, 1).astype(np.float32)
 
 
+def _shade_adaptively(renderer, radiance, hits, whole, mask):
+    """Fills `radiance [H * W, 3]` where `whole [H, W]`: hands pixel by pixel, the rest by fours.
+
+    A block of 2 x 2 pixels away from hands gets the light of its first, unless the block beside
+    it is lighter or darker.
+    """
+    numbers = np.arange(mask.size).reshape(mask.shape)
+    plain = whole & (mask <= PERSON_CLASS)
+    height, width = (n // 2 * 2 for n in mask.shape)
+    fours = plain[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    blocks = fours.all((1, 3))
+    rows = numbers[:height:2, :width:2][blocks]
+    light = np.zeros((blocks.size, 3), np.float32)
+    if len(rows):
+        light[blocks.reshape(-1)] = renderer.shade(hits[rows])
+    even = blocks & ~_contrasts(light, blocks, _BLOCK_CONTRAST).reshape(blocks.shape)
+    done = np.zeros(mask.shape, bool)
+    done[:height, :width] = even.repeat(2, 0).repeat(2, 1)
+    spread = light.reshape(*blocks.shape, 3).repeat(2, 0).repeat(2, 1)
+    radiance[done.reshape(-1)] = spread[done[:height, :width]]
+    rest = np.flatnonzero(whole & ~done)
+    if len(rest):
+        radiance[rest] = renderer.shade(hits[rest])
+
+
 def _outline(struck, distance, shape):
     """`[N]` bool: pixels next to one whose depth is another."""
     depth = np.where(struck, distance, np.float32(1e3)).reshape(shape)
     return _beside(shape, lambda a, b: np.abs(depth[a] - depth[b]) > _EDGE_DEPTH)
 
 
-def _contrasts(radiance, where):
-    """`[N]` bool: pixels in `where [H, W]` next to one much lighter or darker."""
+def _contrasts(radiance, where, ratio=_EDGE_CONTRAST):
+    """`[N]` bool: pixels in `where [H, W]` next to one lighter or darker by a ratio."""
     light = np.log(radiance[:, 1].reshape(where.shape) + np.float32(0.01))
-    limit = np.log(_EDGE_CONTRAST)
+    limit = np.log(ratio)
     return _beside(
         where.shape, lambda a, b: (np.abs(light[a] - light[b]) > limit) & where[a] & where[b]
     )

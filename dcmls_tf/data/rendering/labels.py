@@ -37,6 +37,11 @@ def identities_and_backgrounds(raw_dir, split, indices, background_dir=None):
     when the photographs are not those of then, or the frames were made by another version.
     """
     made = settings(raw_dir)
+    if made.get("format") == "shards":
+        raise UserError(
+            f"--raw_dir={raw_dir}: shards of hands do not tell who is in them; render with "
+            "--format=rhd"
+        )
     photographs = [] if made["annotations_only"] else backgrounds.photographs(background_dir)
     if made["version"] != dataset.VERSION:
         raise UserError(

@@ -16,7 +16,7 @@ from dcmls_tf.data.rendering.body import rotation
 _SKIN_WRAP = np.array([0.28, 0.14, 0.09], np.float32)
 _SHADOW_LIFT = 0.0015  # metres from the surface at which shadow rays start
 _AO_REACH = 0.05
-_AO_RAYS = 5
+_AO_RAYS = 8
 _TABLE = 1 << 14
 
 
@@ -54,10 +54,11 @@ def sample_lighting(rng, camera):
     return Lighting(*colours, rng.uniform(0.003, 0.012), exposure)
 
 
-def shade(rng, light, mesh, surface, points, normals, to_eye):
+def shade(rng, light, mesh, surface, points, normals, to_eye, openness):
     """Linear radiance `[N, 3]` of surface points.
 
-    surface: `appearance.Surface`; points, normals, to_eye: `[N, 3]` world, unit vectors.
+    surface: `appearance.Surface`; points, normals, to_eye: `[N, 3]` world, unit vectors;
+    openness: `[N]`, as of `openness`.
     """
     lamp = unit(light.direction + light.softness * rng.standard_normal(points.shape, np.float32))
     cosine = _dot(normals, light.direction)
@@ -67,7 +68,7 @@ def shade(rng, light, mesh, surface, points, normals, to_eye):
     # Inside the wrapped band there is no direct light to block, so shadows end softly.
     diffuse = diffuse * lit[:, None]
     up = 0.5 + 0.5 * normals[:, 1:2]
-    openness = (_openness(mesh, points, normals, surface.is_hand) * surface.occlusion)[:, None]
+    openness = (openness * surface.occlusion)[:, None]
     # Light that the hand itself throws into its hollows.
     bounced = openness / (1 - 0.8 * surface.albedo * (1 - openness))
     ambient = (light.sky * up + light.ground * (1 - up)) * bounced
@@ -88,17 +89,12 @@ def _lit(mesh, points, normals, lamp, cosine):
     return lit
 
 
-def _openness(mesh, points, normals, where):
-    """Share `[N]` of the nearby hemisphere that is free; 1 outside `where`."""
-    openness = np.ones(len(points), np.float32)
-    rows = np.flatnonzero(where)
-    if len(rows):
-        # The same directions everywhere: steps between neighbouring pixels, but no grain.
-        directions = normals[rows, None] + np.float32(0.98) * _sphere(_AO_RAYS)
-        starts = np.repeat(points[rows] + _SHADOW_LIFT * normals[rows], _AO_RAYS, axis=0)
-        blocked = mesh.occluded(starts, unit(directions).reshape(-1, 3), _AO_REACH)
-        openness[rows] = 1 - 0.8 * blocked.reshape(-1, _AO_RAYS).mean(1)
-    return openness
+def openness(mesh, points, normals):
+    """Share `[N]` of the nearby hemisphere that is free, at a few points such as vertices."""
+    directions = normals[:, None] + np.float32(0.98) * _sphere(_AO_RAYS)
+    starts = np.repeat(points + _SHADOW_LIFT * normals, _AO_RAYS, axis=0)
+    blocked = mesh.occluded(starts, unit(directions).reshape(-1, 3), _AO_REACH)
+    return 1 - np.float32(0.8) * blocked.reshape(-1, _AO_RAYS).mean(1, dtype=np.float32)
 
 
 def develop(rng, radiance):

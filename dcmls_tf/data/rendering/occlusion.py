@@ -130,13 +130,18 @@ _STEPS = np.arange(-REACH_PX, REACH_PX + 1)
 _NEIGHBOURS = np.stack(np.meshgrid(_STEPS, _STEPS), -1).reshape(-1, 2)
 
 
-def near_own_pixels(uv, z, own):
+def reach_px(zoom):
+    """`REACH_PX` in an image `zoom` times as large."""
+    return max(1, round(REACH_PX * zoom))
+
+
+def near_own_pixels(uv, z, own, reach=REACH_PX):
     """The same flags `[21]` from an image: own `[H, W]` bool, where one hand is seen."""
     height, width = own.shape
     visible = ((uv >= 0) & (uv < (width, height))).all(-1) & (z > 0)
     for j in np.flatnonzero(visible):
         column, row = uv[j].astype(int)
-        rows, columns = (slice(max(at - REACH_PX, 0), at + REACH_PX + 1) for at in (row, column))
+        rows, columns = (slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
         visible[j] = own[rows, columns].any()
     return visible
 

@@ -104,5 +104,11 @@ def _rays(origins, directions):
 
 def interpolate(values, faces, hits):
     """Vertex attributes `values [V, K]` at hits `[N, K]`; every hit must have a face."""
-    corners = values[faces[hits.face]]
-    return np.einsum("nck,nc->nk", corners, hits.weights)
+    a, b, c = (values[corner] for corner in faces[hits.face].T)
+    first, second, third = hits.weights.T[..., None]
+    a *= first
+    b *= second
+    c *= third
+    a += b
+    a += c
+    return a

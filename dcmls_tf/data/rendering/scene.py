@@ -15,7 +15,8 @@ from dcmls_tf.data.rendering import body as body_lib
 from dcmls_tf.data.rendering import clothing, occlusion
 from dcmls_tf.data.rendering.appearance import texture_of
 from dcmls_tf.data.rendering.body import SPLITS, Posed, default_body
-from dcmls_tf.data.rendering.camera import Camera, sample_camera
+from dcmls_tf.data.rendering.camera import Camera, sample_camera, sample_near_camera
+from dcmls_tf.data.rendering.mix import RHD
 from dcmls_tf.data.rendering.poses import sample_pose
 
 MIN_VISIBLE = 9  # of the labelled hand's 21 joints
@@ -25,6 +26,7 @@ FRAMES_A_FIGURE = 2  # one for each hand
 _LARGER = 1.1  # the labelled hand against the other, whose sizes are estimates
 _CAMERAS_A_FIGURE = 4
 _CLEARANCE = 0.16  # metres between the camera and the body
+_NEAR_CLEARANCE = 0.07
 _FIGURES = 3  # a stage of its own in `generator`
 
 
@@ -55,6 +57,12 @@ class Figure:
         return occlusion.Occluder(copy, self._posed(copy.vertices))
 
     @functools.cached_property
+    def eyes(self):
+        """The point between the eyes, `[3]` metres."""
+        rest = self.person.rest_vertices[self.person.body.eye].mean(0)
+        return body_lib.moved(self._transforms[self.person.body.bone["head"]], rest)
+
+    @functools.cached_property
     def posed(self):
         """All of its surface, `Posed`."""
         return Posed(self._posed(slice(None)), self.joints)
@@ -71,12 +79,18 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """`side` is the labelled hand, the one with more pixels."""
+    """`sides` are the hands seen well: first the labelled one, which has more pixels.
+
+    near: whether the camera is a photo's or webcam's, not one like RHD's.
+    """
 
     figure: Figure
     camera: Camera
-    side: int
+    sides: tuple
     annotation: Annotation
+    near: bool
+
+    side = property(lambda self: self.sides[0])
 
     person = property(lambda self: self.figure.person)
     outfit = property(lambda self: self.figure.outfit)
@@ -88,21 +102,21 @@ def generator(seed, split, index, *stage):
     return np.random.default_rng([seed, SPLITS.index(split), index, *(stage or (0,))])
 
 
-def sample_scene(seed, split, index):
+def sample_scene(seed, split, index, mix=RHD):
     """The `Scene` of frame `index`; draws until the labelled hand is well seen."""
     rng = generator(seed, split, index)
     side = index % FRAMES_A_FIGURE
     attempt = 0
     while True:
-        figure = _figure(seed, split, index // FRAMES_A_FIGURE, attempt)
-        scene = _seen_well(figure, rng, side)
+        figure = _figure(seed, split, index // FRAMES_A_FIGURE, attempt, mix)
+        scene = _seen_well(figure, rng, side, mix)
         if scene is not None:
             return scene
         attempt += 1
 
 
 @functools.lru_cache(maxsize=4)
-def _figure(seed, split, number, attempt):
+def _figure(seed, split, number, attempt, mix):
     """The `Figure` that consecutive frames show first, or after that many failed."""
     rng = generator(seed, split, number, _FIGURES, attempt)
     identities = default_body().identities(split)
@@ -116,26 +130,27 @@ def _person(identity):
     return default_body().person(identity)
 
 
-def _seen_well(figure, rng, side):
+def _seen_well(figure, rng, side, mix):
     """A scene, or `None` when no camera tried shows the hand well."""
-    target = figure.joints[side].mean(0)
+    near = rng.random() < mix.near
     for _ in range(_CAMERAS_A_FIGURE):
-        camera = sample_camera(rng, target)
-        annotation = _annotate_if_good(figure, camera, side)
-        if annotation is not None:
-            return Scene(figure, camera, side, annotation)
+        if near:
+            camera = sample_near_camera(rng, figure.joints[side], figure.eyes, mix.egocentric)
+        else:
+            camera = sample_camera(rng, figure.joints[side].mean(0))
+        scene = _scene_if_good(figure, camera, side, near)
+        if scene is not None:
+            return scene
     return None
 
 
-def _annotate_if_good(figure, camera, side):
-    """`Annotation`, or `None` if the hand is too small, hidden, or not the larger one."""
+def _scene_if_good(figure, camera, side, near):
+    """`Scene`, or `None` if the hand is too small, hidden, or not the larger one."""
     uv, z = camera.project(figure.joints)
-    if z[side].min() < 0.1 or np.ptp(uv[side], axis=0).max() < MIN_BOX_PX:
-        return None
-    if occlusion.in_image(uv[side], camera.size).sum() < MIN_VISIBLE:
+    if not _large_enough(camera, uv[side], z[side]):
         return None
     occluder = figure.occluder
-    if occluder.gap(camera.position) < _CLEARANCE:
+    if occluder.gap(camera.position) < (_NEAR_CLEARANCE if near else _CLEARANCE):
         return None
     visible = occluder.visible(camera, uv, z)
     if visible[side].sum() < MIN_VISIBLE:
@@ -143,7 +158,17 @@ def _annotate_if_good(figure, camera, side):
     sizes = occluder.sizes(camera, uv, z)
     if sizes[side] < max(MIN_MASK_PX, _LARGER * sizes[1 - side]):
         return None
-    return annotate(camera, figure.joints, uv, visible)
+    other = 1 - side
+    both = _large_enough(camera, uv[other], z[other]) and visible[other].sum() >= MIN_VISIBLE
+    sides = (side, other) if both and sizes[other] >= MIN_MASK_PX else (side,)
+    return Scene(figure, camera, sides, annotate(camera, figure.joints, uv, visible), near)
+
+
+def _large_enough(camera, uv, z):
+    """Whether enough of a hand is in the image, at a size that shows its joints."""
+    if z.min() < 0.1 or np.ptp(uv, axis=0).max() < MIN_BOX_PX:
+        return False
+    return occlusion.in_image(uv, camera.size).sum() >= MIN_VISIBLE
 
 
 def annotate(camera, joints, uv, visible):

@@ -85,7 +85,7 @@ def test_annotations_only_are_those_of_the_frames(rendered, tmp_path):
 
 
 def test_finished_set_is_left_alone(rendered, monkeypatch):
-    monkeypatch.setattr(dataset, "_executor", None)
+    monkeypatch.setattr(dataset, "results", None)
     render(rendered)
 
 

@@ -1,0 +1,71 @@
+"""Hands cut out of frames: as much of the picture as training crops can show, and no more.
+
+A crop is rendered by a camera of its own, which sees a square of the frame. What lies outside
+of the frame is cut off, as a photograph's border would.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from dcmls_tf.data import rhd
+from dcmls_tf.data.rendering import frame
+
+# The crop's side over the longer side of the joints' box. A training crop of 1.25 boxes reaches
+# this far when it is turned by 45 degrees, moved by a tenth and larger by 15%.
+MARGIN = 2.3
+MIN_SIDE_PX = 48
+JPEG_QUALITY = 90
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """colour: `[h, w, 3]` uint8 RGB; encoded: the same as JPEG; fields: the canonical ones
+    without image and id.
+    """
+
+    colour: np.ndarray
+    encoded: bytes
+    fields: dict
+
+
+def crop_camera(camera, uv, crop_size, detail):
+    """The camera of the square around a hand's joints `uv [21, 2]`, and the frame in its px.
+
+    detail: px that the sensor has for each of the scene's; the crop has as many, but not more
+    than `crop_size` a side. Returns `(Camera, (left, top, right, bottom))`, whole px.
+    """
+    low, high = uv.min(0), uv.max(0)
+    side = MARGIN * (high - low).max()
+    size = int(np.clip(round(side * detail), MIN_SIDE_PX, crop_size))
+    corner = (low + high) / 2 - side / 2
+    edges = (np.array([[0, 0], [camera.size, camera.size]]) - corner) * (size / side)
+    first, last = np.clip(np.round(edges), 0, size).astype(int)
+    return camera.cropped(corner, side, size), (*first, *last)
+
+
+def render_crop(scene, side, rng, photographs, crop_size):
+    """The `Crop` of one hand of a scene; `rng` draws all that the scene leaves open."""
+    # RHD's pixels are those of its cameras; phones and webcams have 2 to 6 times as many a side.
+    detail = np.exp(rng.uniform(np.log(1.5), np.log(6))) if scene.near else 1.0
+    quality = JPEG_QUALITY if rng.random() < 0.6 else int(rng.integers(30, JPEG_QUALITY))
+    uv, _ = scene.camera.project(scene.figure.joints[side])
+    camera, (left, top, right, bottom) = crop_camera(scene.camera, uv, crop_size, detail)
+    colour, mask, _ = frame.paint(scene, rng, photographs, camera)
+    inside = np.s_[top:bottom, left:right]
+    fields = _fields(scene, camera, side, mask, inside)
+    return Crop(colour[inside], encode(colour[inside], quality), fields)
+
+
+def _fields(scene, camera, side, mask, inside):
+    """Canonical fields, in px of the part `inside` of the crop."""
+    rows, columns = inside
+    camera = camera.cropped((columns.start, rows.start), camera.size, camera.size)
+    return rhd.one_hand(vars(frame.annotate_by_mask(scene, camera, mask[inside])), side)
+
+
+def encode(colour, quality=JPEG_QUALITY):
+    """JPEG bytes of an image `[h, w, 3]` RGB."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return cv2.imencode(".jpg", colour[:, :, ::-1], options)[1].tobytes()
