@@ -77,7 +77,7 @@ def _unreadable(path):
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path):
+def read(path):
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
         raise _unreadable(path)
@@ -90,9 +90,9 @@ def sample_background(rng, paths, size=SIZE):
     """Random linear RGB image `[size, size, 3]`."""
     number = pick(rng, paths)
     if number < 0:
-        image = cv2.resize(_procedural(rng), (size, size), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(procedural(rng), (size, size), interpolation=cv2.INTER_AREA)
     else:
-        image = _crop(rng, _read(paths[number]), size) * np.float32(1 / 255)
+        image = _crop(rng, read(paths[number]), size) * np.float32(1 / 255)
     brightness = np.float32(np.exp(rng.normal(-0.25, 0.45)))
     return brightness * linear_from_srgb(_recolour(rng, image))
 
@@ -124,7 +124,7 @@ def _recolour(rng, image):
     return cv2.transform(image, balance * np.concatenate([mix, shift], 1))
 
 
-def _procedural(rng):
+def procedural(rng):
     """Clouds of noise over a gradient, half of the time behind some flat shapes."""
     base, other = rng.uniform(0.1, 0.9, (2, 1)) + rng.normal(0, 0.12, (2, 3))
     ramp = np.linspace(0, 1, SIZE)[:, None, None]

@@ -11,12 +11,14 @@ import numpy as np
 
 from dcmls_tf.data import rhd
 from dcmls_tf.data.rendering import frame
+from dcmls_tf.data.rendering.mix import RHD
 
 # The crop's side over the longer side of the joints' box. A training crop of 1.25 boxes reaches
 # this far when it is turned by 45 degrees, moved by a tenth and larger by 15%.
 MARGIN = 2.3
 MIN_SIDE_PX = 48
-JPEG_QUALITY = 90
+JPEG_QUALITY = 88
+_COMPRESSED = (25, 80)  # qualities that leave artefacts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +47,14 @@ def crop_camera(camera, uv, crop_size, detail):
     return camera.cropped(corner, side, size), (*first, *last)
 
 
-def render_crop(scene, side, rng, photographs, crop_size):
+def render_crop(scene, side, rng, photographs, crop_size, mix=RHD):
     """The `Crop` of one hand of a scene; `rng` draws all that the scene leaves open."""
     # RHD's pixels are those of its cameras; phones and webcams have 2 to 6 times as many a side.
     detail = np.exp(rng.uniform(np.log(1.5), np.log(6))) if scene.near else 1.0
-    quality = JPEG_QUALITY if rng.random() < 0.6 else int(rng.integers(30, JPEG_QUALITY))
+    quality = int(rng.integers(*_COMPRESSED)) if rng.random() < mix.compressed else JPEG_QUALITY
     uv, _ = scene.camera.project(scene.figure.joints[side])
     camera, (left, top, right, bottom) = crop_camera(scene.camera, uv, crop_size, detail)
-    colour, mask, _ = frame.paint(scene, rng, photographs, camera)
+    colour, mask, _ = frame.paint(scene, rng, photographs, camera, mix)
     inside = np.s_[top:bottom, left:right]
     fields = _fields(scene, camera, side, mask, inside)
     return Crop(colour[inside], encode(colour[inside], quality), fields)

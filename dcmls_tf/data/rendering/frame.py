@@ -9,10 +9,12 @@ import dataclasses
 import cv2
 import numpy as np
 
-from dcmls_tf.data.rendering import appearance, lighting, occlusion, raycast
+from dcmls_tf.data.rendering import appearance, lighting, occlusion, raycast, sensor
 from dcmls_tf.data.rendering.backgrounds import sample_background
 from dcmls_tf.data.rendering.body import default_body
+from dcmls_tf.data.rendering.mix import RHD
 from dcmls_tf.data.rendering.regions import HAND_CLASS, PERSON_CLASS
+from dcmls_tf.data.rendering.scenery import sample_scenery
 from dcmls_tf.data.rendering.scene import Annotation, annotate, generator, sample_scene
 
 MAX_DEPTH_M = 5.0
@@ -59,9 +61,10 @@ def render(scene, rng, photographs):
     return Frame(colour, mask, depth, annotate_by_mask(scene, scene.camera, mask))
 
 
-def paint(scene, rng, photographs, camera):
+def paint(scene, rng, photographs, camera, mix=RHD):
     """Colour, mask and depth (see `Frame`) as a camera at the scene's camera's place sees it."""
     renderer = _Renderer(scene, rng, camera)
+    photographed = mix.photographed and rng.random() < mix.photographed
     size = camera.size
     window = renderer.window()
     pixels = np.mgrid[window][::-1].reshape(2, -1).T
@@ -73,7 +76,8 @@ def paint(scene, rng, photographs, camera):
     depth = np.full((size, size), np.inf, np.float32)
     depth[window] = np.where(struck, hits.distance, np.inf).reshape(shape)
 
-    image = sample_background(rng, photographs, size)
+    background = sample_scenery if photographed else sample_background
+    image = background(rng, photographs, size)
     radiance = image[window].copy().reshape(-1, 3)
     outline = _outline(struck, hits.distance, shape)
     whole = struck & ~outline
@@ -82,7 +86,8 @@ def paint(scene, rng, photographs, camera):
     edges = np.flatnonzero(outline | inner)
     radiance[edges] = renderer.supersample(pixels[edges], image)
     image[window] = radiance.reshape(*shape, 3)
-    colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
+    image *= np.float32(renderer.light.exposure)
+    colour = sensor.photograph(rng, image, mix) if photographed else lighting.develop(rng, image)
     return colour, mask, depth
 
 

@@ -102,7 +102,7 @@ def develop(rng, radiance):
     image = cv2.GaussianBlur(radiance.astype(np.float32), (0, 0), rng.uniform(0.35, 0.75))
     if rng.random() < 0.12:
         image = cv2.filter2D(image, -1, _motion_kernel(rng))
-    noise = _noise(rng, image.shape)
+    noise = noise_window(rng, image.shape)
     shot, read = rng.uniform(0.0, 0.014), rng.uniform(0.0, 0.003)
     image = image + noise * np.sqrt(shot**2 * np.clip(image, 0, None) + read**2)
     return np.round(255 * srgb_from_linear(image)).astype(np.uint8)
@@ -113,7 +113,7 @@ def _noise_plate():
     return np.random.default_rng(1948).standard_normal((1024, 1024, 3), np.float32)
 
 
-def _noise(rng, shape):
+def noise_window(rng, shape):
     """White noise of a shape: a random window of one plate, since drawing it anew is slow."""
     plate = _noise_plate()
     top, left = rng.integers(plate.shape[0] - shape[0]), rng.integers(plate.shape[1] - shape[1])

@@ -73,7 +73,7 @@ def examples(plan, index):
             yield {**rhd.one_hand(vars(scene.annotation), side), "id": name}
         else:
             rng = generator(plan.seed, plan.split, index, _CROPS, side)
-            crop = crops.render_crop(scene, side, rng, plan.photographs, plan.crop_size)
+            crop = crops.render_crop(scene, side, rng, plan.photographs, plan.crop_size, mix.PHOTOS)
             yield {**crop.fields, canonical.IMAGE: crop.encoded, "id": name}
 
 

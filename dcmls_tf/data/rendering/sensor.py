@@ -1,0 +1,66 @@
+"""What phones and webcams do to light: focus, motion, gain, white balance, tone curve.
+
+Each is drawn by itself. Lengths are in px of the crop, which has the sensor's resolution.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from dcmls_tf.data.rendering import lighting
+
+_SOFT_SHARE = 0.3
+
+
+def photograph(rng, radiance, mix):
+    """Linear image `[H, W, 3]`, exposed, to uint8 sRGB."""
+    image = cv2.GaussianBlur(radiance, (0, 0), _focus(rng))
+    if rng.random() < mix.moved:
+        image = cv2.filter2D(image, -1, motion_kernel(rng, rng.uniform(2, len(image) / 18)))
+    noise = np.exp(rng.uniform(np.log(0.002), np.log(0.02)))
+    if rng.random() < mix.dim:
+        image = image * np.float32(rng.uniform(0.15, 0.6))
+        noise *= rng.uniform(2, 5)
+    image = _noisy(rng, image, noise)
+    image = image * np.float32(np.exp(rng.normal(0, [0.08, 0.03, 0.08])))
+    srgb = lighting.srgb_from_linear(image)
+    return np.round(255 * _toned(rng, srgb)).astype(np.uint8)
+
+
+def _focus(rng):
+    """Radius of the blur, px: mostly sharp, now and then out of focus."""
+    if rng.random() < _SOFT_SHARE:
+        return np.exp(rng.uniform(np.log(0.8), np.log(2.5)))
+    return rng.uniform(0.3, 0.7)
+
+
+def motion_kernel(rng, length):
+    """A kernel that smears over `length` px along a slightly bent line."""
+    angle, bend = rng.uniform(0, np.pi), rng.normal(0, 0.1)
+    side = 2 * math.ceil(length / 2) + 1
+    kernel = np.zeros((side, side), np.float32)
+    for t in np.linspace(-0.5, 0.5, 4 * side):
+        along, across = t * length, bend * length * (t * t - 0.125)
+        x = along * math.cos(angle) - across * math.sin(angle)
+        y = along * math.sin(angle) + across * math.cos(angle)
+        column, row = (min(max(round(side // 2 + at), 0), side - 1) for at in (x, y))
+        kernel[row, column] += 1
+    return kernel / kernel.sum()
+
+
+def _noisy(rng, image, strength):
+    """With noise that grows with the light's root; part of it blotchy, as after compression."""
+    noise = lighting.noise_window(rng, image.shape)
+    if rng.random() < 0.5:
+        noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.6, 1.2)) * np.float32(2)
+    amount = np.sqrt(strength**2 * np.clip(image, 0, None) + (0.2 * strength) ** 2)
+    return image + noise * amount
+
+
+def _toned(rng, srgb):
+    """sRGB 0..1 after a camera's contrast and saturation."""
+    grey = srgb.mean(-1, keepdims=True)
+    srgb = grey + np.float32(rng.uniform(0.75, 1.25)) * (srgb - grey)
+    srgb = 0.5 + np.float32(rng.uniform(0.85, 1.2)) * (srgb - 0.5)
+    return np.clip(srgb, 0, 1)
