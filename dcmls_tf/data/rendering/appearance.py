@@ -167,6 +167,7 @@ PATTERN_WEIGHTS = {
     "zip": 0.08,
     "panels": 0.12,
 }
+_THING_PATTERNS = ("plain", "stripes", "pinstripes", "checks", "melange")
 TROUSER_PATTERNS = ("plain", "pinstripes", "checks", "melange")
 
 
@@ -252,6 +253,31 @@ def surface(look, outfit, texture, values, classes):
         albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes >= HAND_CLASS[hand.LEFT],
         occlusion,
     )  # fmt: skip
+
+
+def sample_thing_fabric(rng):
+    """How a thing in a hand looks: as a `Fabric` without folds, often glossy."""
+    gloss = rng.uniform(0.05, 0.5)
+    fabric = _sample_fabric(rng, _THING_PATTERNS)
+    return dataclasses.replace(fabric, fold=0.0, gloss=gloss, period=rng.uniform(0.004, 0.04))
+
+
+def thing_channels(thing):
+    """The channels `[N, 18]` of a `held.Thing`'s vertices: only places count."""
+    channels = np.zeros((len(thing.local), len(_CHANNELS)), np.float32)
+    channels[:, :3] = thing.local
+    return channels
+
+
+def paint_thing(surface, fabric, values, mine):
+    """Puts a thing's look into the rows `mine [N]` of a `Surface`; values: `[N, 18]`."""
+    rest, limbs = values[mine, :3], values[mine, 3:6]
+    folds = values[mine, COLUMN["fold_x"] :]
+    surface.albedo[mine], surface.bump[mine] = _cloth(fabric, rest, limbs, folds)
+    surface.bump[mine] *= 0.3
+    surface.gloss[mine], surface.shininess[mine] = fabric.gloss, 50.0
+    surface.occlusion[mine] = 1.0
+    surface.is_skin[mine] = False
 
 
 def _beyond_cuff(outfit, limbs):

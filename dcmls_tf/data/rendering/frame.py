@@ -9,13 +9,20 @@ import dataclasses
 import cv2
 import numpy as np
 
-from dcmls_tf.data.rendering import appearance, lighting, occlusion, raycast, sensor
+from dcmls_tf.data.rendering import (
+    appearance,
+    jewellery,
+    lighting,
+    occlusion,
+    raycast,
+    sensor,
+)
 from dcmls_tf.data.rendering.backgrounds import sample_background
 from dcmls_tf.data.rendering.body import default_body
 from dcmls_tf.data.rendering.mix import RHD
-from dcmls_tf.data.rendering.regions import HAND_CLASS, PERSON_CLASS
-from dcmls_tf.data.rendering.scenery import sample_scenery
+from dcmls_tf.data.rendering.regions import HAND_CLASS, PERSON_CLASS, THING_CLASS
 from dcmls_tf.data.rendering.scene import Annotation, annotate, generator, sample_scene
+from dcmls_tf.data.rendering.scenery import sample_scenery
 
 MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
@@ -64,6 +71,8 @@ def render(scene, rng, photographs):
 def paint(scene, rng, photographs, camera, mix=RHD):
     """Colour, mask and depth (see `Frame`) as a camera at the scene's camera's place sees it."""
     renderer = _Renderer(scene, rng, camera)
+    if mix.jewellery and rng.random() < mix.jewellery:
+        renderer.bands = jewellery.sample_bands(rng)
     photographed = mix.photographed and rng.random() < mix.photographed
     size = camera.size
     window = renderer.window()
@@ -109,13 +118,28 @@ class _Renderer:
     def __init__(self, scene, rng, camera):
         self.scene, self.rng, self.body = scene, rng, default_body()
         self.camera = camera
+        self.thing, self.bands = scene.figure.thing, ()
         self.vertices = scene.posed.vertices
+        self.all_faces, self.all_classes = self.body.faces, self.body.face_class
+        if self.thing is not None:
+            self._add_thing()
         self.light = lighting.sample_lighting(rng, self.camera)
         self.faces, self.face_class, self.normals = self._faces_that_matter()
         self.texture = appearance.texture_of(scene.person)
         self.look = appearance.sample_look(rng, scene.person)
         self.mesh = raycast.Mesh(self.vertices, self.faces)
-        self.attributes = np.column_stack([self.normals, self._openness(), self.texture.channels])
+        channels = self.texture.channels
+        if self.thing is not None:
+            channels = np.concatenate([channels, appearance.thing_channels(self.thing)])
+            self.fabric = appearance.sample_thing_fabric(rng)
+        self.attributes = np.column_stack([self.normals, self._openness(), channels])
+
+    def _add_thing(self):
+        count = len(self.vertices)
+        self.vertices = np.concatenate([self.vertices, self.thing.vertices])
+        self.all_faces = np.concatenate([self.all_faces, self.thing.faces + count])
+        classes = np.full(len(self.thing.faces), THING_CLASS, np.uint8)
+        self.all_classes = np.concatenate([self.all_classes, classes])
 
     def window(self):
         """Slices of the rows and columns that the person may cover."""
@@ -137,14 +161,14 @@ class _Renderer:
         margin = _SHADOW_SHARE * self.camera.size
         low, high = (-margin,) * 2, (self.camera.size + margin,) * 2
         nearby = _inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
-        rows = _faces_with(nearby, self.body.faces)
-        faces = self.body.faces[rows]
+        rows = _faces_with(nearby, self.all_faces)
+        faces = self.all_faces[rows]
         corners = self.vertices[faces]
         outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         to_eye = self.camera.position.astype(np.float32) - corners[:, 0]
         seen = (np.einsum("fc,fc->f", outward, to_eye) > 0) | (outward @ self.light.direction > 0)
         normals = lighting.unit(_gathered(outward, faces, len(self.vertices)))
-        return faces[seen], self.body.face_class[rows][seen], normals
+        return faces[seen], self.all_classes[rows][seen], normals
 
     def _openness(self):
         """`[V]`: how much of the sky the hands' own vertices see; 1 elsewhere."""
@@ -178,6 +202,13 @@ class _Renderer:
         surface = appearance.surface(
             self.look, self.scene.outfit, self.texture, values[:, 4:], self.face_class[hits.face]
         )
+        jewellery.put_on(
+            surface, self.bands, self.texture, values[:, 4:7], values[:, 7:10],
+            self.face_class[hits.face],
+        )  # fmt: skip
+        if self.thing is not None:
+            things = self.face_class[hits.face] == THING_CLASS
+            appearance.paint_thing(surface, self.fabric, values[:, 4:], things)
         to_eye = lighting.unit(self.camera.position.astype(np.float32) - points)
         bumped = lighting.unit(normals + surface.bump)
         return lighting.shade(

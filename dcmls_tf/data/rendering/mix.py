@@ -30,5 +30,5 @@ class Mix:
 RHD = Mix()
 PHOTOS = Mix(
     near=0.65, egocentric=0.15, photographed=0.75, moved=0.2, dim=0.2, compressed=0.35,
-    jewellery=0.3, object=0.25, together=0.15,
+    jewellery=0.3, object=0.35, together=0.15,
 )  # fmt: skip

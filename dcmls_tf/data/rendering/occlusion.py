@@ -76,13 +76,19 @@ def _sides(classes):
 class Occluder:
     """A posed person's coarse copy, ready to be cast at by any camera.
 
-    vertices: `[N, 3]` posed positions of `coarse.vertices`.
+    vertices: `[N, 3]` posed positions of `coarse.vertices`; thing: `held.Thing` in a hand, or
+    `None`.
     """
 
-    def __init__(self, copy, vertices):
+    def __init__(self, copy, vertices, thing=None):
         self.vertices = vertices
-        self._face_side = np.append(copy.face_side, NO_HAND)  # a miss has face -1
-        self._mesh = raycast.Mesh(vertices, copy.faces)
+        faces = copy.faces
+        if thing is not None:
+            faces = np.concatenate([faces, thing.faces + len(vertices)])
+            vertices = np.concatenate([vertices, thing.vertices])
+        more = len(faces) - len(copy.faces) + 1  # and a miss, which has face -1
+        self._face_side = np.append(copy.face_side, [NO_HAND] * more)
+        self._mesh = raycast.Mesh(vertices, faces)
 
     def gap(self, position):
         """Metres from a position to the nearest vertex."""

@@ -404,8 +404,10 @@ _LINE_SHARES, _fingers = _finger_lines()
 _OTHER_FINGERS = _fingers[:, None] != _fingers
 
 
-def sample_pose(rng, split, person=None, attempts=25):
+def sample_pose(rng, split, person=None, attempts=25, together=0.0):
     """Random `Pose` whose arms keep out of the head, the trunk and the thighs.
+
+    together: probability that one hand reaches for the other.
 
     `person` is who will take the pose (its build decides what its hands can reach); by
     default the body's first identity. Arms in collision are drawn again, up to `attempts`
@@ -419,19 +421,38 @@ def sample_pose(rng, split, person=None, attempts=25):
     rig = body_lib.Rig(person, body_lib.Pose((), spine, neck, hips, knees))
     trunk = rig.transforms()  # arms do not move it
     arms, joints, bad = [None, None], [None, None], [hand.LEFT, hand.RIGHT]
+    follower = int(rng.integers(2)) if together and rng.random() < together else None
     for _ in range(attempts):
-        for side in bad:
-            arms[side] = sample_arm(rng, split, reaches)
+        for side in sorted(bad, key=lambda side: side == follower):
+            near = (
+                {"together": _reach_for(rig, trunk, side, joints)} if side == follower else reaches
+            )
+            arms[side] = sample_arm(rng, split, near)
             rig.move_arm(side, arms[side])
             joints[side] = rig.hand(side)
         bad = [side for side in bad if not _is_free(rig, side, joints[side], trunk)]
-        if not bad and not _hands_apart(joints):
-            bad = [int(rng.integers(2))]
+        if not bad and not _hands_apart(joints, 0.035 if follower is None else 0.024):
+            bad = [int(rng.integers(2))] if follower is None else [follower]
         if not bad:
             break
     for side in bad:
         arms[side] = _aside(arms[side])
     return body_lib.Pose(tuple(arms), spine, neck, hips, knees)
+
+
+def _reach_for(rig, trunk, side, joints):
+    """The `Reach` of a wrist whose hand comes near the other side's, `joints[1 - side]`."""
+    person, limbs = rig.person, rig.person.limbs[side]
+    shoulder = limbs.bone["upperarm01"]
+    at = body_lib.moved(trunk[shoulder], person.heads[shoulder])
+    bones = ("upperarm01", "lowerarm01"), ("lowerarm01", "wrist")
+    length = sum(np.linalg.norm(limbs.heads[a] - limbs.heads[b]) for a, b in bones)
+    chest = trunk[person.body.bone["spine01"], :3, :3]
+    middle = joints[1 - side].mean(0)
+    target = limbs.mirror @ chest.T @ (middle - at) / length
+    # The wrist stays short of the other hand, towards the follower's own side.
+    target = target + np.array([0.14, -0.08, 0.0])
+    return Reach(1.0, tuple(target), 0.07, (25, 25), (10, 50))
 
 
 def _is_free(rig, side, joints, trunk):

@@ -46,6 +46,7 @@ _PART_AXES = {
 # RHD's mask: 1 is the person; a hand has three classes a finger, tip to base, thumb first,
 # and then the palm: 2..17 on the left hand, 18..33 on the right.
 PERSON_CLASS = 1
+THING_CLASS = 0  # what a hand holds counts as background
 HAND_CLASS = {hand.LEFT: 2, hand.RIGHT: 18}
 
 

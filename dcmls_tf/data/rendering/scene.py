@@ -12,7 +12,7 @@ import numpy as np
 
 from dcmls_tf import hand
 from dcmls_tf.data.rendering import body as body_lib
-from dcmls_tf.data.rendering import clothing, occlusion
+from dcmls_tf.data.rendering import clothing, held, occlusion
 from dcmls_tf.data.rendering.appearance import texture_of
 from dcmls_tf.data.rendering.body import SPLITS, Posed, default_body
 from dcmls_tf.data.rendering.camera import Camera, sample_camera, sample_near_camera
@@ -43,10 +43,13 @@ class Annotation:
 
 
 class Figure:
-    """A person, dressed and posed. joints: `[2, 21, 3]` (left, right; canonical), metres."""
+    """A person, dressed and posed. joints: `[2, 21, 3]` (left, right; canonical), metres.
+
+    thing: the `held.Thing` in a hand, or `None`.
+    """
 
     def __init__(self, person, outfit, pose):
-        self.person, self.outfit = person, outfit
+        self.person, self.outfit, self.thing = person, outfit, None
         self._transforms = person.bone_transforms(pose)
         self.joints = person.joints(pose, self._transforms)
 
@@ -54,7 +57,7 @@ class Figure:
     def occluder(self):
         """Its `occlusion.Occluder`."""
         copy = occlusion.coarse(self.person.body)
-        return occlusion.Occluder(copy, self._posed(copy.vertices))
+        return occlusion.Occluder(copy, self._posed(copy.vertices), self.thing)
 
     @functools.cached_property
     def eyes(self):
@@ -122,7 +125,10 @@ def _figure(seed, split, number, attempt, mix):
     identities = default_body().identities(split)
     person = _person(identities[rng.integers(len(identities))])
     outfit = clothing.sample_outfit(rng)
-    return Figure(person, outfit, sample_pose(rng, split, person))
+    figure = Figure(person, outfit, sample_pose(rng, split, person, together=mix.together))
+    if mix.object and rng.random() < mix.object:
+        figure.thing = held.sample_thing(rng, figure.joints, int(rng.integers(2)))
+    return figure
 
 
 @functools.lru_cache(maxsize=64)
