@@ -328,7 +328,7 @@ def _creases(texture, rest, palmar, classes):
     on_finger = segment < 15
     chain = texture.joints[right.astype(int)[:, None], 1 + 4 * finger[:, None] + np.arange(4)]
     back = np.clip(-palmar, 0, 1)
-    knuckle, crease = np.zeros(len(rest)), np.zeros(len(rest))
+    knuckle, crease = np.zeros((2, len(rest)), np.float32)
     for k in (0, 1, 2):
         axis = chain[:, min(k + 1, 3)] - chain[:, max(k - 1, 0)]
         axis /= np.linalg.norm(axis, axis=1, keepdims=True)

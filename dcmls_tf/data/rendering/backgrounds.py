@@ -90,7 +90,7 @@ def sample_background(rng, paths, size=SIZE):
     """Random linear RGB image `[size, size, 3]`."""
     number = pick(rng, paths)
     if number < 0:
-        image = cv2.resize(procedural(rng), (size, size), interpolation=cv2.INTER_AREA)
+        image = procedural(rng, size)
     else:
         image = _crop(rng, read(paths[number]), size) * np.float32(1 / 255)
     brightness = np.float32(np.exp(rng.normal(-0.25, 0.45)))
@@ -124,15 +124,15 @@ def _recolour(rng, image):
     return cv2.transform(image, balance * np.concatenate([mix, shift], 1))
 
 
-def procedural(rng):
+def procedural(rng, size=SIZE):
     """Clouds of noise over a gradient, half of the time behind some flat shapes."""
     base, other = rng.uniform(0.1, 0.9, (2, 1)) + rng.normal(0, 0.12, (2, 3))
-    ramp = np.linspace(0, 1, SIZE)[:, None, None]
-    image = np.broadcast_to(base * (1 - ramp) + other * ramp, (SIZE, SIZE, 3)).astype(np.float32)
+    ramp = np.linspace(0, 1, size)[:, None, None]
+    image = np.broadcast_to(base * (1 - ramp) + other * ramp, (size, size, 3)).astype(np.float32)
     for cells in (4, 11, 32, 90):
         cloud = rng.normal(0, 0.35 / cells**0.6, (cells, cells, 3)).astype(np.float32)
         cloud = 0.85 * cloud[..., :1] + 0.15 * cloud
-        image = image + cv2.resize(cloud, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+        image = image + cv2.resize(cloud, (size, size), interpolation=cv2.INTER_CUBIC)
     if rng.random() < 0.5:
         image = _with_shapes(rng, np.ascontiguousarray(image))
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 3.0))
@@ -140,9 +140,10 @@ def procedural(rng):
 
 def _with_shapes(rng, image):
     for _ in range(rng.integers(3, 14)):
-        centre, size = rng.uniform(0, SIZE, 2), rng.uniform(15, 130, 2)
+        centre = rng.uniform(0, len(image), 2)
+        radii = rng.uniform(0.05, 0.4, 2) * len(image)
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 7)))
-        corners = centre + size * np.stack([np.cos(angles), np.sin(angles)], 1)
+        corners = centre + radii * np.stack([np.cos(angles), np.sin(angles)], 1)
         colour = [float(c) for c in rng.uniform(0.02, 0.98, 3)]
         cv2.fillPoly(image, [corners.astype(np.int32)], colour, lineType=cv2.LINE_AA)
     return image

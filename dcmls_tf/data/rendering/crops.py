@@ -49,8 +49,8 @@ def crop_camera(camera, uv, crop_size, detail):
 
 def render_crop(scene, side, rng, photographs, crop_size, mix=RHD):
     """The `Crop` of one hand of a scene; `rng` draws all that the scene leaves open."""
-    # RHD's pixels are those of its cameras; phones and webcams have 2 to 6 times as many a side.
-    detail = np.exp(rng.uniform(np.log(1.5), np.log(6))) if scene.near else 1.0
+    # RHD's pixels are those of its cameras; phones and webcams have up to 5 times as many a side.
+    detail = np.exp(rng.uniform(np.log(1.1), np.log(5))) if scene.near else 1.0
     quality = int(rng.integers(*_COMPRESSED)) if rng.random() < mix.compressed else JPEG_QUALITY
     uv, _ = scene.camera.project(scene.figure.joints[side])
     camera, (left, top, right, bottom) = crop_camera(scene.camera, uv, crop_size, detail)

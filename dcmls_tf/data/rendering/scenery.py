@@ -20,7 +20,7 @@ def sample_scenery(rng, paths, size):
     for _ in range(rng.choice([0, 0, 1, 2, 3])):
         image = _patched(rng, image, _layer(rng, paths, size))
     if rng.random() < _BLURRED_SHARE:
-        image = cv2.GaussianBlur(image, (0, 0), size / 256 * np.exp(rng.uniform(-0.5, 2.1)))
+        image = _blurred(image, size / 256 * np.exp(rng.uniform(-0.5, 2.1)))
     brightness = np.float32(np.exp(rng.normal(-0.2, 0.5)))
     return brightness * linear_from_srgb(np.clip(_recoloured(rng, image), 0, 1))
 
@@ -29,9 +29,9 @@ def _layer(rng, paths, size):
     """One texture, sRGB `[size, size, 3]` about 0..1."""
     if paths and rng.random() < _PHOTOGRAPH_SHARE:
         return _piece(rng, backgrounds.read(paths[rng.integers(len(paths))]), size)
-    kinds = (_plain, _room, _pattern, backgrounds.procedural)
+    kinds = (_plain, _room, _pattern, _clouds)
     image = kinds[rng.integers(len(kinds))](rng)
-    return cv2.resize(image.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _piece(rng, image, size):
@@ -45,6 +45,14 @@ def _piece(rng, image, size):
     return np.ascontiguousarray(np.rot90(square, turns))
 
 
+def _blurred(image, sigma):
+    """Gaussian blur, of a smaller copy where that makes no difference."""
+    size, shrink = len(image), max(1, int(sigma / 1.5))
+    small = cv2.resize(image, (size // shrink,) * 2, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink)
+    return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
 _SIDE = 160  # of what is drawn rather than photographed
 
 
@@ -54,6 +62,10 @@ def _plain(rng):
     shade = cv2.resize(rng.normal(0, 0.06, (3, 3, 1)).astype(np.float32), (_SIDE, _SIDE))
     grain = cv2.GaussianBlur(rng.normal(0, 0.1, (_SIDE, _SIDE)).astype(np.float32), (0, 0), 1.0)
     return np.float32(colour) + (shade + rng.uniform(0, 0.6) * grain)[..., None]
+
+
+def _clouds(rng):
+    return backgrounds.procedural(rng, _SIDE)
 
 
 def _room(rng):
@@ -81,12 +93,15 @@ def _pattern(rng):
     y, x = np.mgrid[:_SIDE, :_SIDE]
     u = (x * np.cos(angle) + y * np.sin(angle)) / period
     v = (y * np.cos(angle) - x * np.sin(angle)) / (period * rng.uniform(0.5, 2))
-    kinds = (
-        u % 1 < rng.uniform(0.2, 0.8),
-        (u % 1 < 0.5) ^ (v % 1 < 0.5),
-        (u % 1 - 0.5) ** 2 + (v % 1 - 0.5) ** 2 < 0.1,
-    )
-    share = kinds[rng.integers(len(kinds))].astype(np.float32)[..., None]
+    u, v = u % 1, v % 1
+    kind = rng.integers(3)
+    if kind == 0:
+        share = u < rng.uniform(0.2, 0.8)
+    elif kind == 1:
+        share = (u < 0.5) ^ (v < 0.5)
+    else:
+        share = (u - 0.5) ** 2 + (v - 0.5) ** 2 < 0.1
+    share = share.astype(np.float32)[..., None]
     return _plain(rng) * (1 - share) + _plain(rng) * share
 
 

@@ -60,7 +60,7 @@ def _noisy(rng, image, strength):
 
 def _toned(rng, srgb):
     """sRGB 0..1 after a camera's contrast and saturation."""
-    grey = srgb.mean(-1, keepdims=True)
-    srgb = grey + np.float32(rng.uniform(0.75, 1.25)) * (srgb - grey)
-    srgb = 0.5 + np.float32(rng.uniform(0.85, 1.2)) * (srgb - 0.5)
-    return np.clip(srgb, 0, 1)
+    saturation, contrast = rng.uniform(0.75, 1.25), rng.uniform(0.85, 1.2)
+    mix = contrast * (saturation * np.eye(3) + (1 - saturation) / 3)
+    shift = np.full((3, 1), 0.5 * (1 - contrast))
+    return np.clip(cv2.transform(srgb, np.concatenate([mix, shift], 1)), 0, 1)
