@@ -247,8 +247,9 @@ def surface(look, outfit, texture, values, classes):
     albedo[hair], bump[hair] = _hair(look, rest[hair])
     albedo[eye], gloss[eye], shininess[eye] = _eye(look, texture, rest[eye]), 0.6, 80.0
     albedo[cover == Cover.SHOES] = 0.03
-    beyond = np.maximum(_beyond_cuff(outfit, limbs), 0)
-    occlusion = 1 - np.float32(0.55) * bare * np.exp(-beyond / 0.05)
+    occlusion = np.ones(len(rest), np.float32)
+    beyond = np.maximum(_beyond_cuff(outfit, limbs[bare]), 0)
+    occlusion[bare] -= np.float32(0.55) * np.exp(-beyond / np.float32(0.05))
     return Surface(
         albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes >= HAND_CLASS[hand.LEFT],
         occlusion,

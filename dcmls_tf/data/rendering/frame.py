@@ -28,8 +28,8 @@ from dcmls_tf.data.rendering.scenery import sample_scenery
 MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
 _EDGE_CONTRAST = 1.8  # ratio of neighbouring pixels' light that makes an edge
-_BLOCK_CONTRAST = 1.1  # of neighbouring blocks, that has each pixel shaded
-_SHADOW_SHARE = 0.2  # of the image; what is further outside casts no shadow into it
+_BLOCK_CONTRAST = 1.2  # of neighbouring blocks, that has each pixel shaded
+_SHADOW_SHARE = 0.12  # of the image; what is further outside casts no shadow into it
 _COARSE_PX = 4
 _SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
 
@@ -91,10 +91,12 @@ def paint(scene, rng, photographs, camera, mix=RHD):
     radiance = image[window].copy().reshape(-1, 3)
     outline = _outline(struck, hits.distance, shape)
     whole = struck & ~outline
-    _shade_adaptively(renderer, radiance, hits, whole.reshape(shape), mask[window])
+    uneven = _shade_by_blocks(renderer, radiance, hits, whole.reshape(shape), mask[window])
     inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > PERSON_CLASS))
     edges = np.flatnonzero(outline | inner)
-    radiance[edges] = renderer.supersample(pixels[edges], image)
+    behind = image[window].reshape(-1, 3)[edges]
+    light = renderer.shade_finely(hits[uneven], pixels[edges], behind)
+    radiance[uneven], radiance[edges] = light
     image[window] = radiance.reshape(*shape, 3)
     image *= np.float32(renderer.light.exposure)
     colour = sensor.photograph(rng, image, mix) if photographed else lighting.develop(rng, image)
@@ -188,7 +190,7 @@ class _Renderer:
         grid = pixels.reshape(*shape, 2)[sparse]
         found = self.cast(grid.reshape(-1, 2) + 0.5).face >= 0
         coarse[sparse] = found.reshape(grid.shape[:2])
-        reach = 4 * _COARSE_PX + 1
+        reach = 3 * _COARSE_PX + 1
         near = np.flatnonzero(cv2.dilate(coarse, np.ones((reach, reach), np.uint8)))
         return self.cast(pixels[near] + 0.5).spread(near, len(pixels))
 
@@ -216,15 +218,17 @@ class _Renderer:
             self.rng, self.light, self.mesh, surface, points, bumped, to_eye, values[:, 3]
         )
 
-    def supersample(self, pixels, background):
-        """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
-        inside = (pixels[:, None] + 0.5 + _SUBPIXELS).reshape(-1, 2)
-        hits = self.cast(inside)
-        struck = hits.face >= 0
-        radiance = np.repeat(background[pixels[:, 1], pixels[:, 0]], len(_SUBPIXELS), axis=0)
-        if struck.any():
-            radiance[struck] = self.shade(hits[struck])
-        return sum(radiance[k :: len(_SUBPIXELS)] for k in range(len(_SUBPIXELS))) / len(_SUBPIXELS)
+    def shade_finely(self, hits, pixels, behind):
+        """Radiance `[M, 3]` of hits, and `[N, 3]` of the means of points inside of pixels.
+
+        behind: `[N, 3]`, the background's radiance there.
+        """
+        inside = self.cast((pixels[:, None] + 0.5 + _SUBPIXELS).reshape(-1, 2))
+        struck = inside.face >= 0
+        light = self.shade(hits.joined(inside[struck]))
+        points = np.repeat(behind, len(_SUBPIXELS), axis=0)
+        points[struck] = light[len(hits.face) :]
+        return light[: len(hits.face)], points.reshape(-1, len(_SUBPIXELS), 3).mean(1)
 
 
 def _inside_box(uv, low, high):
@@ -252,29 +256,34 @@ def _gathered(values, faces, count):
     return np.stack(sums, 1).astype(np.float32)
 
 
-def _shade_adaptively(renderer, radiance, hits, whole, mask):
+def _shade_by_blocks(renderer, radiance, hits, whole, mask):
     """Fills `radiance [H * W, 3]` where `whole [H, W]`: hands pixel by pixel, the rest by fours.
 
-    A block of 2 x 2 pixels away from hands gets the light of its first, unless the block beside
-    it is lighter or darker.
+    A block of 2 x 2 pixels away from hands gets the light of its first. Returns the pixels
+    `[M]` of blocks beside a lighter or darker one, which are still to be shaded one by one.
     """
     numbers = np.arange(mask.size).reshape(mask.shape)
     plain = whole & (mask <= PERSON_CLASS)
     height, width = (n // 2 * 2 for n in mask.shape)
     corners = (plain[i:height:2, j:width:2] for i in (0, 1) for j in (0, 1))
     blocks = functools.reduce(np.logical_and, corners)
-    rows = numbers[:height:2, :width:2][blocks]
-    light = np.zeros((blocks.size, 3), np.float32)
-    if len(rows):
-        light[blocks.reshape(-1)] = renderer.shade(hits[rows])
-    even = blocks & ~_contrasts(light, blocks, _BLOCK_CONTRAST).reshape(blocks.shape)
-    done = np.zeros(mask.shape, bool)
-    done[:height, :width] = even.repeat(2, 0).repeat(2, 1)
-    spread = light.reshape(*blocks.shape, 3).repeat(2, 0).repeat(2, 1)
-    radiance[done.reshape(-1)] = spread[done[:height, :width]]
-    rest = np.flatnonzero(whole & ~done)
-    if len(rest):
-        radiance[rest] = renderer.shade(hits[rest])
+    firsts = numbers[:height:2, :width:2][blocks]
+    singles = np.flatnonzero(whole & ~_by_fours(blocks, mask.shape))
+    light = renderer.shade(hits[np.concatenate([singles, firsts])])
+    radiance[singles], of_blocks = light[: len(singles)], light[len(singles) :]
+    for step in (0, 1, mask.shape[1], mask.shape[1] + 1):
+        radiance[firsts + step] = of_blocks
+    grid = np.zeros((blocks.size, 3), np.float32)
+    grid[blocks.reshape(-1)] = of_blocks
+    uneven = _contrasts(grid, blocks, _BLOCK_CONTRAST).reshape(blocks.shape)
+    return np.flatnonzero(_by_fours(uneven, mask.shape))
+
+
+def _by_fours(blocks, shape):
+    """`[H, W]` bool: the pixels of blocks `[H // 2, W // 2]`."""
+    pixels = np.zeros(shape, bool)
+    pixels[: 2 * blocks.shape[0], : 2 * blocks.shape[1]] = blocks.repeat(2, 0).repeat(2, 1)
+    return pixels
 
 
 def _outline(struck, distance, shape):

@@ -29,6 +29,11 @@ class Hits:
     def __getitem__(self, rows):
         return Hits(self.face[rows], self.weights[rows], self.distance[rows])
 
+    def joined(self, others):
+        """These hits and then `others`."""
+        pairs = zip(vars(self).values(), vars(others).values())
+        return Hits(*(np.concatenate(pair) for pair in pairs))
+
     def spread(self, rows, count):
         """`count` hits: these in `rows`, misses elsewhere."""
         spread = Hits(

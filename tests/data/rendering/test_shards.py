@@ -98,13 +98,16 @@ def test_both_hands_where_both_are_seen(annotations):
     assert min(sides.count(hand.LEFT), sides.count(hand.RIGHT)) > 15
 
 
-def test_bytes_do_not_depend_on_workers_or_interruptions(rendered, tmp_path):
+@pytest.mark.parametrize(
+    "again", [render_here, pytest.param(render, marks=pytest.mark.slow)], ids=["here", "processes"]
+)
+def test_bytes_do_not_depend_on_workers_or_interruptions(rendered, tmp_path, again):
     render_here(tmp_path, {"training": 3, "evaluation": 2})
     kept = tmp_path / "hands-training.tfrecord-00000"
     before = kept.stat().st_mtime_ns
     (tmp_path / "hands-evaluation.tfrecord-00000").unlink()
     (tmp_path / "hands-training.tfrecord-00009.123.partial").write_bytes(b"killed")
-    render(tmp_path, workers=2)
+    again(tmp_path, workers=2)
     assert kept.stat().st_mtime_ns == before
     assert files(tmp_path) == files(rendered)
     lengths = [
