@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import backgrounds, dataset, frame, labels
 
@@ -14,7 +15,7 @@ def folder(tmp_path_factory):
     photographs = backgrounds.photographs(None)
     made = {"version": dataset.VERSION, "seed": 3, "annotations_only": False}
     made["backgrounds"] = backgrounds.digest(photographs)
-    (path / dataset.SETTINGS).write_text(json.dumps(made))
+    (path / RENDER_SETTINGS).write_text(json.dumps(made))
     return path
 
 
@@ -40,11 +41,11 @@ def test_labels_are_what_is_rendered(folder, monkeypatch):
 def test_other_photographs_and_folders_are_refused(folder, tmp_path):
     with pytest.raises(UserError, match=r"render_settings\.json"):
         labels.identities_and_backgrounds(str(tmp_path), "training", [0])
-    made = json.loads((folder / dataset.SETTINGS).read_text())
+    made = json.loads((folder / RENDER_SETTINGS).read_text())
     for key, value, words in (
         ("backgrounds", "other", "not the photographs"),
         ("version", 0, "again"),
     ):
-        (tmp_path / dataset.SETTINGS).write_text(json.dumps({**made, key: value}))
+        (tmp_path / RENDER_SETTINGS).write_text(json.dumps({**made, key: value}))
         with pytest.raises(UserError, match=words):
             labels.identities_and_backgrounds(str(tmp_path), "training", [0])
