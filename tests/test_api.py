@@ -23,7 +23,7 @@ K = np.array([[160.0, 0, 80], [0, 160, 60], [0, 0, 1]])
 def workplace(tmp_path_factory):
     """A folder with what the examples speak of: a data set, a run, a photo, flagfiles."""
     folder = tmp_path_factory.mktemp("workplace")
-    raw_trees.write_rhd(folder / "rendered", training=200, evaluation=20, images=False)
+    raw_trees.write_rhd(folder / "rendered", training=80, evaluation=20, images=False)
     hand_files.write_run(folder / "runs" / "rendered")
     pixels = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "photo.png")

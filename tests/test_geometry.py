@@ -298,3 +298,24 @@ def test_single_examples_equal_their_batch(hands, draws):
     )
     tf.debugging.assert_near(single[0], H[3], atol=1e-3)
     tf.debugging.assert_near(single[1], A[3], atol=1e-5)
+
+
+def test_an_oblique_crop_takes_as_many_samples_as_its_middle_covers_px():
+    for size in range(50, 220, 9):
+        H, _ = geometry.crop_transform(f32([420, 320]), f32(220), K, size)
+        inverse = np.linalg.inv(H)
+        corners = size / 2 + np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        x, y, depth = inverse @ np.c_[corners, np.ones(4)].T
+        x, y = x / depth, y / depth
+        area = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2  # shoelace formula
+        expected = np.clip(np.round(np.sqrt(area)), 1, 4)
+        assert geometry._supersampling(tf.constant(inverse), size) == expected
+
+
+def test_boxes_may_be_python_numbers():
+    centre: Any = [420, 320]
+    side: Any = 220
+    H, A = geometry.crop_transform(centre, side, K, SIZE, roll=1)
+    same_H, same_A = geometry.crop_transform(f32([420, 320]), f32(220), K, SIZE, roll=f32(1))
+    np.testing.assert_array_equal(H, same_H)
+    np.testing.assert_array_equal(A, same_A)

@@ -91,7 +91,8 @@ def test_a_joints_own_values_are_over_the_samples_where_it_is_visible(errors, vi
 def test_float32_is_judged_in_double_precision(poses, visible):
     pred, truth = (p.astype(np.float32) for p in poses)
     errors = metrics.joint_errors_mm(pred, truth)
-    np.testing.assert_array_equal(errors, metrics.joint_errors_mm(*map(np.float64, (pred, truth))))
+    wide = metrics.joint_errors_mm(pred.astype(np.float64), truth.astype(np.float64))
+    np.testing.assert_array_equal(errors, wide)
     single = errors.astype(np.float32)
     assert metrics.epe_mm(single, visible) == metrics.epe_mm(single.astype(float), visible)
 
