@@ -1,4 +1,4 @@
-"""Contact sheets of a data set in RHD's layout: whole frames with skeletons, and bare hands.
+"""Contact sheets of a data set, RHD's layout or shards: pictures with skeletons, and bare hands.
 
     python benchmarks/contact_sheet.py --raw_dir=rendered --split=evaluation --out=sheet
 
@@ -11,9 +11,9 @@ import numpy as np
 from absl import app, flags
 
 from dcmls_tf import visualization
-from dcmls_tf.data import rhd
+from dcmls_tf.data import pipeline, rhd, shards
 
-flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout.", required=True)
+flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout, or of shards.", required=True)
 flags.DEFINE_string("split", "evaluation", "training or evaluation.")
 flags.DEFINE_string("out", "sheet", "What the two files' names start with.")
 flags.DEFINE_integer("first", 0, "First frame.", lower_bound=0)
@@ -33,16 +33,32 @@ def hand_crop(image, uv):
     return cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC)
 
 
+def whole(image, uv):
+    """The picture on a square of 320 px, and its joints there."""
+    scale = SIZE / max(image.shape[:2])
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+    return cv2.warpAffine(image, matrix, (SIZE, SIZE)), scale * uv
+
+
+def examples():
+    """Canonical examples, in order."""
+    if not shards.are_in(FLAGS.raw_dir):
+        return rhd.Raw(FLAGS.raw_dir, images=True).examples(FLAGS.split)
+    builder = shards.Builder(FLAGS.raw_dir, images=True)
+    return pipeline.canonical_examples(builder, FLAGS.split).as_numpy_iterator()
+
+
 def main(argv):
     del argv
     frames, hands = [], []
-    for index, example in enumerate(rhd.Raw(FLAGS.raw_dir, images=True).examples(FLAGS.split)):
+    for index, example in enumerate(examples()):
         if index >= FLAGS.first + FLAGS.frames:
             break
         if index >= FLAGS.first:
             image = cv2.imdecode(np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR)
             image = np.ascontiguousarray(image[:, :, ::-1])
-            frames.append(visualization.draw_skeleton(image, example["uv"], example["visible"]))
+            picture, uv = whole(image, example["uv"])
+            frames.append(visualization.draw_skeleton(picture, uv, example["visible"]))
             hands.append(hand_crop(image, example["uv"]))
     for name, images in (("frames", frames), ("hands", hands)):
         sheet = visualization.contact_sheet(images, FLAGS.columns)

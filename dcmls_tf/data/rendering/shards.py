@@ -24,7 +24,7 @@ from dcmls_tf.data.rendering.scene import generator, sample_scene
 from dcmls_tf.data.rendering.workers import results
 from dcmls_tf.errors import UserError
 
-FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 4096
+FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 2048
 _CROPS = 2  # a stage in `generator`
 
 
