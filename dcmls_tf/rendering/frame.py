@@ -147,7 +147,9 @@ class _Renderer:
         self.vertices, self.normals = vertices[used], normals[used]
         self.faces, self.face_class = (np.cumsum(used) - 1)[faces[chosen]], classes[chosen]
         self.mesh = raycast.Mesh(self.vertices, self.faces)
-        self.attributes = np.column_stack([self.normals, self._openness(), channels[used]])
+        self.attributes = np.column_stack(
+            [self.vertices, self.normals, self._openness(), channels[used]]
+        )
 
     def _whole(
         self,
@@ -217,7 +219,7 @@ class _Renderer:
         grid = pixels.reshape(*shape, 2)[sparse]
         struck = self.cast(grid.reshape(-1, 2) + 0.5).face >= 0
         coarse[sparse] = struck.reshape(grid.shape[:2])
-        reach = 3 * _COARSE_PX + 1
+        reach = 2 * _COARSE_PX + 1
         near = np.flatnonzero(cv2.dilate(coarse, np.ones((reach, reach), np.uint8)))
         return self.cast(pixels[near] + 0.5).spread(near, len(pixels))
 
@@ -228,22 +230,22 @@ class _Renderer:
     def shade(self, hits: raycast.Hits) -> Float[np.ndarray, "N 3"]:
         """Linear radiance of hits that all have a face."""
         values = raycast.interpolate(self.attributes, self.faces, hits)
-        points = raycast.interpolate(self.vertices, self.faces, hits)
-        normals = lighting.unit(values[:, :3])
+        points, normals = values[:, :3], lighting.unit(values[:, 3:6])
+        openness, channels = values[:, 6], values[:, 7:]
         surface = appearance.surface(
-            self.look, self.scene.outfit, self.texture, values[:, 4:], self.face_class[hits.face]
+            self.look, self.scene.outfit, self.texture, channels, self.face_class[hits.face]
         )
         jewellery.put_on(
-            surface, self.bands, self.texture, values[:, 4:7], values[:, 7:10],
+            surface, self.bands, self.texture, channels[:, :3], channels[:, 3:6],
             self.face_class[hits.face],
         )  # fmt: skip
         if self.fabric is not None:
             things = self.face_class[hits.face] == THING_CLASS
-            appearance.paint_thing(surface, self.fabric, values[:, 4:], things)
+            appearance.paint_thing(surface, self.fabric, channels, things)
         to_eye = lighting.unit(self.camera.position.astype(np.float32) - points)
         bumped = lighting.unit(normals + surface.bump)
         return lighting.shade(
-            self.rng, self.light, self.mesh, surface, points, bumped, to_eye, values[:, 3]
+            self.rng, self.light, self.mesh, surface, points, bumped, to_eye, openness
         )
 
     def shade_finely(

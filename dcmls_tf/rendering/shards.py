@@ -27,7 +27,7 @@ from dcmls_tf.rendering import backgrounds, crops, dataset, mix
 from dcmls_tf.rendering.scene import generator, sample_scene
 from dcmls_tf.rendering.workers import results
 
-FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 4096
+FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 2048
 _CROPS = 2  # a stage in `generator`
 
 

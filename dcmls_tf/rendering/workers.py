@@ -24,18 +24,17 @@ def results(
 
     job: picklable; each process gets a copy once. Raises `UserError` when a process dies.
     """
-    executor = _executor(workers, job)
-    try:
-        with executor:
+    with _executor(workers, job) as executor:
+        try:
             yield executor.map(_run, tasks)
-    except concurrent.futures.process.BrokenProcessPool:
-        raise UserError(
-            f"--workers={workers}: a worker was killed, perhaps for want of memory; the same "
-            "command goes on from here, with fewer workers if need be"
-        ) from None
-    except BaseException:
-        executor.shutdown(wait=True, cancel_futures=True)
-        raise
+        except concurrent.futures.process.BrokenProcessPool:
+            raise UserError(
+                f"--workers={workers}: a worker was killed, perhaps for want of memory; the same "
+                "command goes on from here, with fewer workers if need be"
+            ) from None
+        except BaseException:
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def _executor(workers: int, job: Callable[[Any], Any]) -> concurrent.futures.ProcessPoolExecutor:

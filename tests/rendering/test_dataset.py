@@ -1,4 +1,4 @@
-"""A data set in RHD's layout: its files, `workers`, interrupted and extended runs, wrong flags."""
+"""A data set in RHD's layout: its files, interrupted and extended runs, wrong flags."""
 
 import os
 import pathlib
