@@ -49,7 +49,7 @@ def test_mobilenet_v3_has_the_parameters_of_mobilenet_v3(kind, backbone_paramete
 def test_mobilenet_v3_follows_its_batches_quickly():
     layer = networks.MobileNetV3("mobilenet_v3_small", 6, size=32)
     norms = [n for n in layer.backbone.layers if isinstance(n, keras.layers.BatchNormalization)]
-    before = [np.array(n.moving_mean) for n in norms]
+    before = [n.moving_mean.numpy() for n in norms]
     x = tf.constant(rng.uniform(-0.5, 0.5, size=(4, 32, 32, 3)), tf.float32)
     layer(x, training=True)
     conv = layer.backbone.get_layer("conv")
