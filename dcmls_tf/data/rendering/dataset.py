@@ -23,7 +23,7 @@ from dcmls_tf.data.rendering.workers import results
 from dcmls_tf.errors import UserError
 
 SETTINGS = "render_settings.json"
-VERSION = 3
+VERSION = 4
 KINDS = ("color", "mask", "depth")
 _RECORD = np.dtype(
     [("index", "<i4"), ("xyz", "<f4", (42, 3)), ("uv_vis", "<f4", (42, 3)), ("K", "<f4", (3, 3))]
