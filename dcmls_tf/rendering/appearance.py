@@ -51,7 +51,6 @@ class Surface:
     gloss: Float[np.ndarray, " N"]
     shininess: Float[np.ndarray, " N"]
     is_skin: Bool[np.ndarray, " N"]
-    is_hand: Bool[np.ndarray, " N"]
     occlusion: Float[np.ndarray, " N"]
 
 
@@ -287,10 +286,7 @@ def surface(
     occlusion = np.ones(len(rest), np.float32)
     beyond = np.maximum(_beyond_cuff(outfit, limbs[bare]), 0)
     occlusion[bare] -= np.float32(0.55) * np.exp(-beyond / np.float32(0.05))
-    return Surface(
-        albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes > hand.PERSON_CLASS,
-        occlusion,
-    )  # fmt: skip
+    return Surface(albedo, bump, gloss, shininess, bare & ~hair & ~eye, occlusion)
 
 
 def sample_thing_fabric(rng: np.random.Generator) -> Fabric:
