@@ -6,7 +6,7 @@ import pytest
 
 from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 from dcmls_tf.errors import UserError
-from dcmls_tf.rendering import backgrounds, dataset, frame, labels
+from dcmls_tf.rendering import appearance, backgrounds, dataset, frame, labels
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +22,12 @@ def folder(tmp_path_factory):
 def test_labels_are_what_is_rendered(folder, monkeypatch):
     photographs = backgrounds.of_split(backgrounds.photographs(None), "training")
     picked, people = [], []
-    pick, sample_look = backgrounds.pick, frame.appearance.sample_look
+    pick, sample_look = backgrounds.pick, appearance.sample_look
     frames = [2, 5, 9]
     identities, numbers = labels.identities_and_backgrounds(str(folder), "training", frames)
     monkeypatch.setattr(backgrounds, "pick", lambda *a: picked.append(pick(*a)) or picked[-1])
     monkeypatch.setattr(
-        frame.appearance,
+        appearance,
         "sample_look",
         lambda rng, person: people.append(person.identity) or sample_look(rng, person),
     )
