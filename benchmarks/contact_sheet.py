@@ -1,4 +1,4 @@
-"""Contact sheets of a data set in RHD's layout: whole frames with skeletons, and bare hands.
+"""Contact sheets of a data set, RHD's layout or shards: pictures with skeletons, and bare hands.
 
     python benchmarks/contact_sheet.py --raw_dir=rendered --split=evaluation --out=sheet
 
@@ -6,15 +6,18 @@ writes `sheet_frames.png`, with the labelled hand's joints drawn in, and `sheet_
 square crops around that hand enlarged to 320 px.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from absl import app, flags
 from jaxtyping import Float, UInt8
 
-from dcmls_tf.data import rhd
+from dcmls_tf.data import pipeline, rhd, shards
+from dcmls_tf.data.examples import RawExample
 from dcmls_tf.drawing import figures, skeletons
 
-flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout.", required=True)
+flags.DEFINE_string("raw_dir", None, "Folder in RHD's layout, or of shards.", required=True)
 flags.DEFINE_string("split", "evaluation", "training or evaluation.")
 flags.DEFINE_string("out", "sheet", "What the two files' names start with.")
 flags.DEFINE_integer("first", 0, "First frame.", lower_bound=0)
@@ -36,11 +39,27 @@ def hand_crop(
     return cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC)
 
 
+def whole(
+    image: UInt8[np.ndarray, "H W 3"], uv: Float[np.ndarray, "21 2"]
+) -> tuple[UInt8[np.ndarray, "320 320 3"], Float[np.ndarray, "21 2"]]:
+    """The picture on a square of 320 px, and its joints there."""
+    scale = SIZE / max(image.shape[:2])
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+    return cv2.warpAffine(image, matrix, (SIZE, SIZE)), scale * uv
+
+
+def examples() -> Iterator[RawExample]:
+    """Canonical examples, in order."""
+    if not shards.are_in(FLAGS.raw_dir):
+        return rhd.RhdFolder(FLAGS.raw_dir, images=True).examples(FLAGS.split)
+    builder = shards.ShardBuilder(FLAGS.raw_dir, images=True)
+    return pipeline.canonical_examples(builder, FLAGS.split).as_numpy_iterator()
+
+
 def main(_: list[str]) -> None:
     """Flags → two files."""
     frames, hands = [], []
-    folder = rhd.RhdFolder(FLAGS.raw_dir, images=True)
-    for index, example in enumerate(folder.examples(FLAGS.split)):
+    for index, example in enumerate(examples()):
         if index >= FLAGS.first + FLAGS.frames:
             break
         if index >= FLAGS.first:
@@ -49,7 +68,8 @@ def main(_: list[str]) -> None:
             )
             assert image is not None  # the reader has decoded it once
             image = np.ascontiguousarray(image[:, :, ::-1])
-            frames.append(skeletons.draw_skeleton(image, example["uv"], example["visible"]))
+            picture, uv = whole(image, example["uv"])
+            frames.append(skeletons.draw_skeleton(picture, uv, example["visible"]))
             hands.append(hand_crop(image, example["uv"]))
     for name, images in (("frames", frames), ("hands", hands)):
         sheet = figures.contact_sheet(images, FLAGS.columns)

@@ -1,10 +1,15 @@
-r"""Renders a data set of hands in the on-disk layout of RHD.
+r"""Renders a data set of hands, in the on-disk layout of RHD or as shards to train on at once.
 
     python scripts/render.py --out_dir=rendered --training=10000 --evaluation=500 --workers=2
 
 Whole people before photographs, with masks, depth, cameras and both hands' 21 joints. The same
 seed gives the same bytes with any number of workers. An interrupted run goes on where it
 stopped; asking for more frames adds to what is there.
+
+    python scripts/render.py --format=shards --out_dir=hands --training=120000 --evaluation=4000
+
+writes crops of single hands instead, compressed, and prepared as training wants them: both hands
+of a frame where both are well seen, and beside RHD's cameras those of photos and webcams.
 """
 
 from absl import flags
@@ -23,6 +28,12 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "annotations_only", False, "Only the annotations, several times faster: enough for 2D to 3D."
 )
+flags.DEFINE_enum(
+    "format", "rhd", ("rhd", "shards"), "RHD's folders, or prepared shards of single hands."
+)
+flags.DEFINE_integer(
+    "crop_size", 256, "For shards: longest side of a hand's picture, px.", lower_bound=64
+)
 flags.mark_flag_as_required("out_dir")
 FLAGS = flags.FLAGS
 
@@ -31,14 +42,19 @@ def main(_: list[str]) -> None:
     """Flags → one data set."""
     counts = {"training": FLAGS.training, "evaluation": FLAGS.evaluation}
     dataset.check_counts(counts)
-    dataset.render_dataset(
-        FLAGS.out_dir,
-        counts,
-        FLAGS.seed,
-        workers=FLAGS.workers,
-        background_dir=FLAGS.backgrounds,
-        annotations_only=FLAGS.annotations_only,
-    )
+    options = {
+        "workers": FLAGS.workers,
+        "background_dir": FLAGS.backgrounds,
+        "annotations_only": FLAGS.annotations_only,
+    }
+    if FLAGS.format == "rhd":
+        dataset.render_dataset(FLAGS.out_dir, counts, FLAGS.seed, **options)
+    else:
+        from dcmls_tf.rendering import shards  # brings TensorFlow, which takes seconds
+
+        shards.render_shards(
+            FLAGS.out_dir, counts, FLAGS.seed, crop_size=FLAGS.crop_size, **options
+        )
 
 
 def cli() -> None:

@@ -22,7 +22,7 @@ from dcmls_tf.data.examples import (
     Unpaired,
 )
 from dcmls_tf.data.order import HostShare, Order, Role, example_pool
-from dcmls_tf.data.raw import Builder
+from dcmls_tf.data.raw import PreparedData
 from dcmls_tf.data.records import Records
 from dcmls_tf.errors import UserError
 
@@ -37,7 +37,7 @@ def validation_split(config: Config) -> str:
     return f"{TRAINING}[{100 - config.validation_percent}%:]"
 
 
-def num_examples(builder: Builder, split: str) -> int:
+def num_examples(builder: PreparedData, split: str) -> int:
     """Examples in a split or sub-split. Raises `UserError` when there are none."""
     name = split.split("[")[0]
     if name not in builder.info.splits:
@@ -56,7 +56,7 @@ def num_examples(builder: Builder, split: str) -> int:
     return count
 
 
-def steps_per_epoch(builder: Builder, config: Config) -> int:
+def steps_per_epoch(builder: PreparedData, config: Config) -> int:
     """Full batches in one pass. Raises `UserError` when there is not even one."""
     count = num_examples(builder, training_split(config))
     if count < config.batch_size:
@@ -67,7 +67,7 @@ def steps_per_epoch(builder: Builder, config: Config) -> int:
     return count // config.batch_size
 
 
-def canonical_examples(builder: Builder, split: str, images: bool = True) -> Any:
+def canonical_examples(builder: PreparedData, split: str, images: bool = True) -> Any:
     """Dataset of `CanonicalExample`s in the order of preparation; images stay encoded."""
     num_examples(builder, split)
     examples = cast(Any, builder).as_dataset(
@@ -80,7 +80,7 @@ def canonical_examples(builder: Builder, split: str, images: bool = True) -> Any
     return examples.map(_without_image, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _decoders(builder: Builder) -> dict[str, Any] | None:
+def _decoders(builder: PreparedData) -> dict[str, Any] | None:
     """What tells TFDS to leave images encoded."""
     features: Any = builder.info.features
     return {IMAGE: tfds.decode.SkipDecoding()} if IMAGE in features else None
@@ -91,7 +91,7 @@ def _without_image(example: CanonicalExample) -> CanonicalExample:
 
 
 def training_batches(
-    builder: Builder,
+    builder: PreparedData,
     config: Config,
     *,
     start_step: int = 0,
@@ -128,14 +128,14 @@ def training_batches(
     return _deterministic(batches).prefetch(tf.data.AUTOTUNE)
 
 
-def _training_examples(draws: Any, builder: Builder, config: Config, batch_size: int) -> Any:
+def _training_examples(draws: Any, builder: PreparedData, config: Config, batch_size: int) -> Any:
     """(numbers, noise) of batches → batches of model examples."""
     if config.modality == "2d":
         return _from_joints(draws, builder, config)
     return _from_images(draws, builder, config, batch_size)
 
 
-def _from_joints(draws: Any, builder: Builder, config: Config) -> Any:
+def _from_joints(draws: Any, builder: PreparedData, config: Config) -> Any:
     split = training_split(config)
     examples = canonical_examples(builder, split, images=False)
     in_memory = examples.batch(num_examples(builder, split)).get_single_element()
@@ -149,7 +149,7 @@ def _from_joints(draws: Any, builder: Builder, config: Config) -> Any:
     return draws.map(encode_batch, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _from_images(draws: Any, builder: Builder, config: Config, batch_size: int) -> Any:
+def _from_images(draws: Any, builder: PreparedData, config: Config, batch_size: int) -> Any:
     records, decoders = Records(builder, training_split(config)), _decoders(builder)
     features: Any = builder.info.features
     cached = windows.Windows()
@@ -185,7 +185,7 @@ def _with_unpaired(pairs: Batch, of_x: Batch, of_y: Batch) -> Batch:
     return {**pairs, "unpaired": cast(Unpaired, {**unpaired, "y": of_y["y"]})}
 
 
-def evaluation_batches(builder: Builder, config: Config, split: str, batch_size: int) -> Any:
+def evaluation_batches(builder: PreparedData, config: Config, split: str, batch_size: int) -> Any:
     """Finite dataset of `Batch`es in order, without augmentation, the last one maybe smaller.
 
     With images, each batch also has the encoded `image`s of its examples.

@@ -13,19 +13,20 @@ import filelock
 from absl import logging
 
 from dcmls_tf.config import Config
-from dcmls_tf.data import rhd, stb
-from dcmls_tf.data.raw import Builder, RawConfig, RawFolder
+from dcmls_tf.data import rhd, shards, stb
+from dcmls_tf.data.raw import Builder, PreparedData, RawConfig, RawFolder
 from dcmls_tf.errors import UserError
 
 
 def prepare(
     dataset: str, raw_dir: str, data_dir: str, images: bool, stb_views: str = "left"
-) -> Builder:
+) -> PreparedData:
     """The TFDS builder of a raw folder's examples, prepared under `data_dir`.
 
     Args:
         dataset: `rhd` or `stb`.
-        raw_dir: folder with the dataset in its official layout; only read from.
+        raw_dir: folder with the dataset in its official layout, only read from; or one that
+            `scripts/render.py --format=shards` wrote, which needs no preparation.
         data_dir: folder for prepared data.
         images: whether examples have their image; 2D tasks do without.
         stb_views: `left`, `both` or `color`.
@@ -34,6 +35,8 @@ def prepare(
     """
     if not os.path.isdir(raw_dir):
         raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
+    if dataset == "rhd" and shards.are_in(raw_dir):
+        return shards.ShardBuilder(raw_dir, images)
     make, folder, contents = _reader(dataset, raw_dir, images, stb_views)
     name = f"{contents}-{'images' if images else 'joints'}-{folder.fingerprint()}"
     config = RawConfig(name=name, raw=folder)
@@ -48,7 +51,7 @@ def prepare(
     return builder
 
 
-def from_config(config: Config) -> Builder:
+def from_config(config: Config) -> PreparedData:
     """`prepare` as a `Config` asks."""
     images = config.modality == "rgb"
     return prepare(config.dataset, config.raw_dir, config.data_dir, images, config.stb_views)

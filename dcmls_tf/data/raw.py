@@ -17,16 +17,20 @@ from dcmls_tf.data.examples import IMAGE, RawExample
 from dcmls_tf.errors import UserError
 
 
-class RawFolder(Protocol):
-    """A data set in its official layout; only read from.
-
-    PAGE: where it can be had.
-    raw_dir, images: the folder, and whether examples have their image.
-    splits: the splits that it holds.
-    """
+class Source(Protocol):
+    """Where examples come from, as messages name it: a folder, and where such a one can be had."""
 
     PAGE: ClassVar[str]
     raw_dir: str
+
+
+class RawFolder(Source, Protocol):
+    """A data set in its official layout; only read from.
+
+    images: whether examples have their image.
+    splits: the splits that it holds.
+    """
+
     images: bool
     splits: tuple[str, ...]
 
@@ -66,6 +70,25 @@ class RawConfig(tfds.core.BuilderConfig):
     """
 
     raw: RawFolder
+
+
+class PreparedData(Protocol):
+    """Examples ready to train on: a TFDS builder that knows its source."""
+
+    @property
+    def raw(self) -> Source:
+        """Where the examples come from."""
+        ...
+
+    @property
+    def info(self) -> tfds.core.DatasetInfo:
+        """Features and splits."""
+        ...
+
+    @property
+    def data_path(self) -> Any:
+        """The folder of the prepared files."""
+        ...
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

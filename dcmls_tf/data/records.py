@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from jaxtyping import Int, Shaped
 
-from dcmls_tf.data.raw import Builder
+from dcmls_tf.data.raw import PreparedData
 
 # TFRecord: length (uint64), its checksum (uint32), the record, its checksum (uint32).
 _LENGTH = struct.Struct("<Q")
@@ -17,7 +17,7 @@ _FRAME_BYTES = 16
 class Records:
     """The serialized examples of a TFDS split (a sub-split too) by their number."""
 
-    def __init__(self, builder: Builder, split: str):
+    def __init__(self, builder: PreparedData, split: str):
         parts = builder.info.splits[split].file_instructions
         offsets = [_offsets(part.filename, part.skip, part.take) for part in parts]
         self._paths = tf.constant([part.filename for part in parts])
@@ -35,6 +35,11 @@ class Records:
         )
         data = tf.data.experimental.from_variant(record, tf.TensorSpec([], tf.string))
         return data.take(1).get_single_element()
+
+
+def count(path: str) -> int:
+    """The number of records in a TFRecord file."""
+    return len(_offsets(path, 0, -1))
 
 
 def _offsets(path: str, skip: int, take: int) -> list[int]:

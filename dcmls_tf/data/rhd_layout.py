@@ -13,6 +13,8 @@ import os
 from dcmls_tf import hand
 
 KINDS = ("color", "mask", "depth")
+# What scripts/render.py was asked for: in a folder that it wrote, of whichever format.
+RENDER_SETTINGS = "render_settings.json"
 # xyz in metres, uv_vis in px and a visibility flag, both of all joints of the left hand and then
 # of the right one, in RHD's order; K are the intrinsics.
 FIELDS = {"xyz": (2 * hand.NUM_JOINTS, 3), "uv_vis": (2 * hand.NUM_JOINTS, 3), "K": (3, 3)}

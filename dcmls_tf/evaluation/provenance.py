@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from dcmls_tf.config import Config
+from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 
-# What the renderer leaves in its folder; named here, as importing it would need its ray caster.
-RENDERER_FILE = "render_settings.json"
 PACKAGES = ("dcmls-tf", "tensorflow", "keras", "tensorflow-probability", "numpy")
 
 
@@ -51,7 +50,7 @@ def facts(config: Config, split: str, run: Mapping[str, Any] | None) -> Facts:
 
 def source_of(config: Config) -> str:
     """Where the data came from: "rendered" for this project's own, else the dataset's name."""
-    marked = os.path.isfile(os.path.join(config.raw_dir, RENDERER_FILE))
+    marked = os.path.isfile(os.path.join(config.raw_dir, RENDER_SETTINGS))
     return "rendered" if marked else config.dataset
 
 

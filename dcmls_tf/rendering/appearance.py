@@ -20,6 +20,7 @@ from dcmls_tf.rendering.clothing import (
     limb_coordinates,
     relative_height,
 )
+from dcmls_tf.rendering.held import Thing
 from dcmls_tf.rendering.lighting import linear_from_srgb
 from dcmls_tf.rendering.regions import PARTS, vertex_normals
 
@@ -50,7 +51,6 @@ class Surface:
     gloss: Float[np.ndarray, " N"]
     shininess: Float[np.ndarray, " N"]
     is_skin: Bool[np.ndarray, " N"]
-    is_hand: Bool[np.ndarray, " N"]
     occlusion: Float[np.ndarray, " N"]
 
 
@@ -189,6 +189,7 @@ PATTERN_WEIGHTS = {
     "zip": 0.08,
     "panels": 0.12,
 }
+_THING_PATTERNS = ("plain", "stripes", "pinstripes", "checks", "melange")
 TROUSER_PATTERNS = ("plain", "pinstripes", "checks", "melange")
 
 
@@ -282,15 +283,43 @@ def surface(
     albedo[hair], bump[hair] = _hair(look, rest[hair])
     albedo[eye], gloss[eye], shininess[eye] = _eye(look, texture, rest[eye]), 0.6, 80.0
     albedo[cover == Cover.SHOES] = 0.03
-    beyond = np.maximum(_beyond_cuff(outfit, limbs), 0)
-    occlusion = 1 - np.float32(0.55) * bare * np.exp(-beyond / 0.05)
-    return Surface(
-        albedo, bump, gloss, shininess, bare & ~hair & ~eye, classes > hand.PERSON_CLASS,
-        occlusion,
-    )  # fmt: skip
+    occlusion = np.ones(len(rest), np.float32)
+    beyond = np.maximum(_beyond_cuff(outfit, limbs[bare]), 0)
+    occlusion[bare] -= np.float32(0.55) * np.exp(-beyond / np.float32(0.05))
+    return Surface(albedo, bump, gloss, shininess, bare & ~hair & ~eye, occlusion)
 
 
-def _beyond_cuff(outfit, limbs):
+def sample_thing_fabric(rng: np.random.Generator) -> Fabric:
+    """How a thing in a hand looks: as a `Fabric` without folds, often glossy."""
+    gloss = rng.uniform(0.05, 0.5)
+    fabric = _sample_fabric(rng, _THING_PATTERNS)
+    return dataclasses.replace(fabric, fold=0.0, gloss=gloss, period=rng.uniform(0.004, 0.04))
+
+
+def thing_channels(thing: Thing) -> Float[np.ndarray, "N 18"]:
+    """The channels of a thing's vertices: only places count."""
+    channels = np.zeros((len(thing.local), len(_CHANNELS)), np.float32)
+    channels[:, :3] = thing.local
+    return channels
+
+
+def paint_thing(
+    surface: Surface,
+    fabric: Fabric,
+    values: Float[np.ndarray, "N 18"],
+    mine: Bool[np.ndarray, " N"],
+) -> None:
+    """Puts a thing's look into the rows `mine` of a `Surface`; values: the points' channels."""
+    rest, limbs = values[mine, :3], values[mine, 3:6]
+    folds = values[mine, COLUMN["fold_x"] :]
+    surface.albedo[mine], surface.bump[mine] = _cloth(fabric, rest, limbs, folds)
+    surface.bump[mine] *= 0.3
+    surface.gloss[mine], surface.shininess[mine] = fabric.gloss, 50.0
+    surface.occlusion[mine] = 1.0
+    surface.is_skin[mine] = False
+
+
+def _beyond_cuff(outfit: Outfit, limbs: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
     """How far beyond the sleeve's end, in parts of a limb; large away from the arm."""
     return np.where(limbs[:, SLEEVE] > 0.02, limbs[:, SLEEVE] - outfit.sleeve_end, 9.0)
 
@@ -348,7 +377,7 @@ def _creases(
     on_finger = segment < 15
     chain = texture.joints[right.astype(int)[:, None], 1 + 4 * finger[:, None] + np.arange(4)]
     back = np.clip(-palmar, 0, 1)
-    knuckle, crease = np.zeros(len(rest)), np.zeros(len(rest))
+    knuckle, crease = np.zeros((2, len(rest)), np.float32)
     for k in (0, 1, 2):
         axis = chain[:, min(k + 1, 3)] - chain[:, max(k - 1, 0)]
         axis /= np.linalg.norm(axis, axis=1, keepdims=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering.camera import SIZE
@@ -79,7 +79,8 @@ def _unreadable(path: str) -> UserError:
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path):
+def read(path: str) -> UInt8[np.ndarray, "H W 3"]:
+    """A photograph, RGB, made smaller where it is large."""
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
         raise _unreadable(path)
@@ -88,13 +89,15 @@ def _read(path):
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
-def sample_background(rng, paths):
-    """Random linear RGB image `[SIZE, SIZE, 3]`."""
+def sample_background(
+    rng: np.random.Generator, paths: Sequence[str], size: int = SIZE
+) -> Float[np.ndarray, "size size 3"]:
+    """Random linear RGB image."""
     number = pick(rng, paths)
     if number < 0:
-        image = _procedural(rng)
+        image = procedural(rng, size)
     else:
-        image = _crop(rng, _read(paths[number])) * np.float32(1 / 255)
+        image = _crop(rng, read(paths[number]), size) * np.float32(1 / 255)
     brightness = np.float32(np.exp(rng.normal(-0.25, 0.45)))
     return brightness * linear_from_srgb(_recolour(rng, image))
 
@@ -106,14 +109,16 @@ def pick(rng: np.random.Generator, paths: Sequence[str]) -> int:
     return int(rng.integers(len(paths)))
 
 
-def _crop(rng, image):
-    """A random square, mirrored half of the time, `[SIZE, SIZE, 3]` uint8."""
+def _crop(
+    rng: np.random.Generator, image: UInt8[np.ndarray, "H W 3"], size: int
+) -> UInt8[np.ndarray, "size size 3"]:
+    """A random square, mirrored half of the time."""
     height, width = image.shape[:2]
     side = int(min(height, width) * rng.uniform(0.45, 1.0))
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
     square = image[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
-    square = cv2.resize(square, (SIZE, SIZE), interpolation=method)
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    square = cv2.resize(square, (size, size), interpolation=method)
     return square[:, :: rng.choice([-1, 1])]
 
 
@@ -128,25 +133,28 @@ def _recolour(
     return cv2.transform(image, balance * np.concatenate([mix, shift], 1))
 
 
-def _procedural(rng):
+def procedural(rng: np.random.Generator, size: int = SIZE) -> Float[np.ndarray, "size size 3"]:
     """Clouds of noise over a gradient, half of the time behind some flat shapes."""
     base, other = rng.uniform(0.1, 0.9, (2, 1)) + rng.normal(0, 0.12, (2, 3))
-    ramp = np.linspace(0, 1, SIZE)[:, None, None]
-    image = np.broadcast_to(base * (1 - ramp) + other * ramp, (SIZE, SIZE, 3)).astype(np.float32)
+    ramp = np.linspace(0, 1, size)[:, None, None]
+    image = np.broadcast_to(base * (1 - ramp) + other * ramp, (size, size, 3)).astype(np.float32)
     for cells in (4, 11, 32, 90):
         cloud = rng.normal(0, 0.35 / cells**0.6, (cells, cells, 3)).astype(np.float32)
         cloud = 0.85 * cloud[..., :1] + 0.15 * cloud
-        image = image + cv2.resize(cloud, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+        image = image + cv2.resize(cloud, (size, size), interpolation=cv2.INTER_CUBIC)
     if rng.random() < 0.5:
         image = _with_shapes(rng, np.ascontiguousarray(image))
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 3.0))
 
 
-def _with_shapes(rng, image):
+def _with_shapes(
+    rng: np.random.Generator, image: Float[np.ndarray, "S S 3"]
+) -> Float[np.ndarray, "S S 3"]:
     for _ in range(rng.integers(3, 14)):
-        centre, size = rng.uniform(0, SIZE, 2), rng.uniform(15, 130, 2)
+        centre = rng.uniform(0, len(image), 2)
+        radii = rng.uniform(0.05, 0.4, 2) * len(image)
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 7)))
-        corners = centre + size * np.stack([np.cos(angles), np.sin(angles)], 1)
+        corners = centre + radii * np.stack([np.cos(angles), np.sin(angles)], 1)
         colour = [float(c) for c in rng.uniform(0.02, 0.98, 3)]
         cv2.fillPoly(image, [corners.astype(np.int32)], colour, lineType=cv2.LINE_AA)
     return image

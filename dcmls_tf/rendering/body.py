@@ -10,11 +10,13 @@ an arm or a leg is written for the left side; the right side is its mirror image
 
 import dataclasses
 import functools
+import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 from scipy.spatial.transform import Rotation
 
 from dcmls_tf import hand
@@ -30,10 +32,11 @@ _SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 _NECK = ("neck01", "neck02", "neck03", "head")
 # The share of the forearm's rotation that its two bones take: the ulna stays, the radius turns.
 _FOREARM_TWIST = (0.3, 0.75)
+_STILL = np.eye(3)
 _UPPER_ARM_TWIST = 0.4
-# Degrees by which a finger's plane of flexion turns towards the thumb against its hinge at
-# rest, so that bent fingers converge (towards the scaphoid) instead of fanning out.
-_CONVERGENCE = {2: 2.0, 3: 8.0, 4: 9.0, 5: 3.0}
+# Degrees by which a finger's plane of flexion (index to little) turns towards the thumb against
+# its hinge at rest, so that bent fingers converge (towards the scaphoid) instead of fanning out.
+_CONVERGENCE = np.array((2.0, 8.0, 9.0, 3.0))
 
 
 def rotation(axis: int, degrees: float) -> Float[np.ndarray, "3 3"]:
@@ -41,18 +44,26 @@ def rotation(axis: int, degrees: float) -> Float[np.ndarray, "3 3"]:
     return Rotation.from_euler("xyz"[axis], degrees, degrees=True).as_matrix()
 
 
-def rotation_from_vector(vector):
-    """Rotation `[3, 3]` about `vector [3]` by its length in radians."""
+def rotation_from_vector(vector: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """Rotation about a vector by its length in radians."""
     return Rotation.from_rotvec(vector).as_matrix()
 
 
-def rotation_between(a, b):
-    """The smallest rotation `[3, 3]` that takes unit vector `a` to unit vector `b`."""
-    axis = np.cross(a, b)
-    sine, cosine = np.linalg.norm(axis), float(np.dot(a, b))
+def rotation_between(
+    a: Float[np.ndarray, "3"], b: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "3 3"]:
+    """The smallest rotation that takes unit vector `a` to unit vector `b`."""
+    axis = _cross(a, b)
+    sine, cosine = math.hypot(*axis), float(np.dot(a, b))
     if sine < 1e-9:
         return np.eye(3)
-    return rotation_from_vector(axis / sine * np.arctan2(sine, cosine))
+    return rotation_from_vector(axis / sine * math.atan2(sine, cosine))
+
+
+def _cross(a: Float[np.ndarray, "3"], b: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    """Cross product of two vectors; NumPy's takes many times as long for so few."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
 
 
 def euler_yzx(m: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
@@ -60,19 +71,27 @@ def euler_yzx(m: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
     return Rotation.from_matrix(m).as_euler("YZX", degrees=True)
 
 
-def _from_yzx(y, z, x):
-    return Rotation.from_euler("YZX", (y, z, x), degrees=True).as_matrix()
+def _from_yzx(
+    y: Shaped[Any, "*N"], z: Shaped[Any, "*N"], x: Shaped[Any, "*N"]
+) -> Float[np.ndarray, "*N 3 3"]:
+    """`Ry @ Rz @ Rx` of degrees, numbers or arrays."""
+    angles = np.stack((y, z, x), -1)
+    matrices = Rotation.from_euler("YZX", angles.reshape(-1, 3), degrees=True).as_matrix()
+    return matrices.reshape(*angles.shape[:-1], 3, 3)
 
 
-def _unit(v):
-    return v / np.linalg.norm(v)
+_CONVERGE = np.array([rotation(1, turn) for turn in _CONVERGENCE])
 
 
-def frame(y, towards):
-    """Rotation `[3, 3]` whose second axis is `y` and whose third leans `towards`."""
+def _unit(v: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    return v / math.hypot(*v)
+
+
+def frame(y: Float[np.ndarray, "3"], towards: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """Rotation whose second axis is `y` and whose third leans `towards`."""
     y = _unit(y)
     z = _unit(towards - y * (towards @ y))
-    return np.stack([np.cross(y, z), y, z], 1)
+    return np.array((_cross(y, z), y, z)).T
 
 
 @dataclasses.dataclass
@@ -157,12 +176,16 @@ class Body:
     nail, eye, lip, scalp: `[V]` bool.
     """
 
-    def __init__(self, asset):
+    def __init__(self, asset: Mapping[str, np.ndarray]) -> None:
         self.asset = asset
         self.faces = asset["faces"].astype(np.int32)
         self.bones = [str(name) for name in asset["bone_names"]]
         self.bone = {name: i for i, name in enumerate(self.bones)}
         self.parents = asset["bone_parents"].astype(int)
+        self.descent = _descent(self.parents)
+        self.joint_bones = np.array(
+            [[self.bone[name + regions.SUFFIX[s]] for name, _ in _JOINT_BONES] for s in (0, 1)]
+        )
         self.mean_vertices = asset["mean_vertices"].astype(np.float32)
         self.weights = asset["weights"].astype(np.float32)
         self.weights /= self.weights.sum(1, keepdims=True)
@@ -196,7 +219,7 @@ class Body:
 class Person:
     """One identity. rest_vertices: `[V, 3]` float32, metres; scale: scale bone, metres."""
 
-    def __init__(self, body, identity):
+    def __init__(self, body: Body, identity: int) -> None:
         asset = body.asset
         self.body = body
         self.identity = identity
@@ -205,6 +228,8 @@ class Person:
         self.heads = asset["heads"][identity].astype(np.float64)
         self.tails = asset["tails"][identity].astype(np.float64)
         self.hinges = asset["hinges"][identity].astype(np.float64)
+        self.steps = self.heads - self.heads[body.parents]
+        self.steps[body.parents < 0] = self.heads[body.parents < 0]
         self.limbs = tuple(_Limbs(self, side) for side in (hand.LEFT, hand.RIGHT))
         self.rest_joints = np.stack([self._rest_joints(side) for side in (0, 1)])
         near, far = hand.SCALE_BONE
@@ -225,46 +250,45 @@ class Person:
             points[j] = self.tails[i] if tail else self.heads[i]
         return points
 
-    def bone_transforms(self, pose):
-        """`[B, 4, 4]` from rest to posed, for every bone."""
-        turned = _world_rotations(self, pose)
-        transforms = np.tile(np.eye(4), (len(self.heads), 1, 1))
-        for i, parent in enumerate(self.body.parents):
-            linear = turned.get(i)
-            if linear is None:
-                linear = np.eye(3) if parent < 0 else transforms[parent, :3, :3]
-            head = self.heads[i]
-            at = (
-                head
-                if parent < 0
-                else transforms[parent, :3, :3] @ head + transforms[parent, :3, 3]
-            )
-            transforms[i, :3, :3] = linear
-            transforms[i, :3, 3] = at - linear @ head
-        return transforms
+    def bone_transforms(self, pose: Pose) -> Float[np.ndarray, "B 4 4"]:
+        """From rest to posed, for every bone."""
+        return Rig(self, pose).transforms()
 
-    def joints(self, pose, transforms=None):
-        """Both hands' joints, `[2, 21, 3]` metres."""
+    def joints(
+        self, pose: Pose, transforms: Float[np.ndarray, "B 4 4"] | None = None
+    ) -> Float[np.ndarray, "2 21 3"]:
+        """Both hands' joints, metres."""
         transforms = self.bone_transforms(pose) if transforms is None else transforms
-        joints = np.empty((2, hand.NUM_JOINTS, 3))
-        for side in (hand.LEFT, hand.RIGHT):
-            bones = [self.body.bone[name + regions.SUFFIX[side]] for name, _ in _JOINT_BONES]
-            t = transforms[bones]
-            joints[side] = (
-                np.einsum("jab,jb->ja", t[:, :3, :3], self.rest_joints[side]) + t[:, :3, 3]
-            )
-        return joints
+        return moved(transforms[self.body.joint_bones], self.rest_joints)
 
-    def pose(self, pose):
-        """`Posed` vertices (linear blend skinning) and joints."""
+    def pose(self, pose: Pose) -> Posed:
+        """`Posed` vertices and joints."""
         transforms = self.bone_transforms(pose)
-        blend = self.body.weights @ transforms[:, :3].reshape(-1, 12).astype(np.float32)
-        blend = blend.reshape(-1, 3, 4)
-        vertices = np.einsum("vab,vb->va", blend[:, :, :3], self.rest_vertices) + blend[:, :, 3]
+        vertices = skin(self.body.weights, transforms, self.rest_vertices)
         return Posed(vertices, self.joints(pose, transforms))
 
 
-def _joint_bones():
+def skin(
+    weights: Float[np.ndarray, "V B"],
+    transforms: Float[np.ndarray, "B 4 4"],
+    rest: Float[np.ndarray, "V 3"],
+) -> Float[np.ndarray, "V 3"]:
+    """Linear blend skinning, in float32."""
+    blend = weights @ transforms[:, :3].reshape(-1, 12).astype(np.float32)
+    blend = blend.reshape(-1, 3, 4)
+    return np.einsum("vab,vb->va", blend[:, :, :3], rest) + blend[:, :, 3]
+
+
+def _descent(parents: Int[np.ndarray, " B"]) -> Float[np.ndarray, "B B"]:
+    """Row i is 1 for bone i and every bone that it hangs from."""
+    descent = np.eye(len(parents))
+    for i, parent in enumerate(parents):
+        if parent >= 0:
+            descent[i] += descent[parent]
+    return descent
+
+
+def _joint_bones() -> list[tuple[str, bool]]:
     """For each canonical joint, its bone and whether it is that bone's tail."""
     bones = [("wrist", False)]
     for finger in range(1, 6):
@@ -274,21 +298,21 @@ def _joint_bones():
 
 
 _JOINT_BONES = _joint_bones()
-# Metacarpal bone that carries each finger; the thumb's own is `finger1-1`.
-_METACARPAL = {2: "metacarpal1", 3: "metacarpal2", 4: "metacarpal3", 5: "metacarpal4"}
+# Metacarpal bones that carry index to little; the thumb's own is `finger1-1`.
+_METACARPALS = ("metacarpal1", "metacarpal2", "metacarpal3", "metacarpal4")
 
 
 class _Limbs:
     """One side's anatomical frames at rest, in left-side coordinates."""
 
-    def __init__(self, person, side):
+    def __init__(self, person: Person, side: int) -> None:
         self.side = side
         self.bone = {
             name[: -len(regions.SUFFIX[side])]: i
             for name, i in person.body.bone.items()
             if name.endswith(regions.SUFFIX[side])
         }
-        mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
+        self.mirror = mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
         self.heads = {name: mirror @ person.heads[i] for name, i in self.bone.items()}
         self.tails = {name: mirror @ person.tails[i] for name, i in self.bone.items()}
         # A rotation axis is a pseudo-vector: its mirror image also changes sign.
@@ -297,7 +321,14 @@ class _Limbs:
         self._arm_frames()
         self._finger_frames()
 
-    def _arm_frames(self):
+    def in_world(
+        self, local: Mapping[str, Float[np.ndarray, "3 3"]]
+    ) -> dict[int, Float[np.ndarray, "3 3"]]:
+        """By bones' numbers and in the world: rotations by name, in left-side coordinates."""
+        turned = self.mirror @ np.array(list(local.values())) @ self.mirror
+        return dict(zip((self.bone[name] for name in local), turned, strict=True))
+
+    def _arm_frames(self) -> None:
         shoulder, elbow = self.heads["upperarm01"], self.heads["lowerarm01"]
         wrist = self.heads["wrist"]
         self.upper = frame(elbow - shoulder, wrist - elbow)
@@ -314,7 +345,7 @@ class _Limbs:
         self.palm = frame(middle - wrist, np.cross(ulnar, middle - wrist))
         self.palm_on_fore = euler_yzx(self.fore.T @ self.palm)
 
-    def _finger_frames(self):
+    def _finger_frames(self) -> None:
         self.finger = {}
         for f in range(1, 6):
             for k in (1, 2, 3):
@@ -327,24 +358,71 @@ class _Limbs:
             for k in (1, 2, 3):
                 parent = self.palm if k == 1 else self.finger[f"finger{f}-{k - 1}"]
                 self.on_parent[f, k] = euler_yzx(parent.T @ self.finger[f"finger{f}-{k}"])
+        names = [[f"finger{f}-{k}" for k in (1, 2, 3)] for f in range(2, 6)]
+        self.finger_frames = np.array([[self.finger[name] for name in row] for row in names])
+        self.finger_turns = np.array(
+            [[self.on_parent[f, k] for k in (1, 2, 3)] for f in range(2, 6)]
+        )
         self.thumb_direction = self.palm.T @ self.finger["finger1-1"][:, 1]
 
 
-def _world_rotations(person, pose):
-    """`{bone: [3, 3]}`, world rotations of the bones that do not simply follow their parent."""
-    bone = person.body.bone
-    turned = {}
-    _bend_chain(turned, [bone[name] for name in _SPINE], pose.spine, np.eye(3))
-    chest = turned[bone["spine01"]]
-    _bend_chain(turned, [bone[name] for name in _NECK], pose.neck, chest)
-    for side, limbs in enumerate(person.limbs):
-        mirror = np.eye(3) if side == hand.LEFT else regions.MIRROR
-        local = {}
-        _turn_arm(local, limbs, pose.arms[side], mirror @ chest @ mirror)
-        _turn_leg(local, pose.hips[side], pose.knees[side])
-        for name, linear in local.items():
-            turned[limbs.bone[name]] = mirror @ linear @ mirror
-    return turned
+class Rig:
+    """A person's bones in a pose whose arms can be moved one by one."""
+
+    def __init__(self, person: Person, pose: Pose) -> None:
+        self.person, body = person, person.body
+        turned: dict[int, np.ndarray] = {}
+        _bend_chain(turned, [body.bone[name] for name in _SPINE], pose.spine, _STILL)
+        self._chest = turned[body.bone["spine01"]]
+        _bend_chain(turned, [body.bone[name] for name in _NECK], pose.neck, self._chest)
+        for side, limbs in enumerate(person.limbs):
+            legs: dict[str, np.ndarray] = {}
+            _turn_leg(legs, pose.hips[side], pose.knees[side])
+            turned.update(limbs.in_world(legs))
+        # World rotations; what is not turned follows its parent.
+        self._linear = np.empty((len(person.heads), 3, 3))
+        for i, parent in enumerate(body.parents):
+            self._linear[i] = turned.get(i, _STILL if parent < 0 else self._linear[parent])
+        for side, arm in enumerate(pose.arms):
+            self.move_arm(side, arm)
+
+    def move_arm(self, side: int, arm: Arm) -> None:
+        """Puts one side's `Arm` in place."""
+        limbs = self.person.limbs[side]
+        local: dict[str, np.ndarray] = {}
+        _turn_arm(local, limbs, arm, limbs.mirror @ self._chest @ limbs.mirror)
+        turned = limbs.in_world(local)
+        self._linear[list(turned)] = list(turned.values())
+
+    def transforms(
+        self, bones: slice | Sequence[int] | Int[np.ndarray, " N"] = slice(None)
+    ) -> Float[np.ndarray, "N 4 4"]:
+        """From rest to posed, of some bones; by default of all."""
+        person, body = self.person, self.person.body
+        linear = self._linear[bones]
+        # A bone's head is where the steps that lead to it end, each turned by the bone before.
+        before = self._linear[body.parents]
+        before[body.parents < 0] = _STILL
+        steps = np.einsum("bij,bj->bi", before, person.steps)
+        heads = np.einsum("bij,bj->bi", linear, person.heads[bones])
+        transforms = np.zeros((len(linear), 4, 4))
+        transforms[:, :3, :3] = linear
+        transforms[:, :3, 3] = body.descent[bones] @ steps - heads
+        transforms[:, 3, 3] = 1
+        return transforms
+
+    def hand(self, side: int) -> Float[np.ndarray, "21 3"]:
+        """Joints of one hand, metres."""
+        return moved(
+            self.transforms(self.person.body.joint_bones[side]), self.person.rest_joints[side]
+        )
+
+
+def moved(
+    transforms: Float[np.ndarray, "*N 4 4"], points: Float[np.ndarray, "*N 3"]
+) -> Float[np.ndarray, "*N 3"]:
+    """Points, each moved by its own transform."""
+    return np.einsum("...ab,...b->...a", transforms[..., :3, :3], points) + transforms[..., :3, 3]
 
 
 def _bend_chain(
@@ -360,12 +438,14 @@ def _bend_chain(
         turned[i] = base
 
 
-def _turn_arm(local, limbs, arm, chest):
+def _turn_arm(
+    local: dict[str, np.ndarray], limbs: _Limbs, arm: Arm, chest: Float[np.ndarray, "3 3"]
+) -> None:
     """Clavicle to wrist. The shoulder girdle takes a third of the elevation (Inman 1944)."""
     direction = arm.upper[:, 1]
-    elevation = np.degrees(np.arccos(np.clip(-direction[1], -1, 1)))
-    lift = np.clip((elevation - 45) / 3, -8, 32)
-    forward = np.clip(18 * direction[2], -12, 18)
+    elevation = math.degrees(math.acos(min(max(-direction[1], -1), 1)))
+    lift = min(max((elevation - 45) / 3, -8), 32)
+    forward = min(max(18 * direction[2], -12), 18)
     girdle = chest @ rotation(2, lift) @ rotation(1, -forward)
     local["clavicle"] = local["shoulder01"] = girdle
     full = chest @ arm.upper @ limbs.upper.T
@@ -386,25 +466,27 @@ def _turn_arm(local, limbs, arm, chest):
     _turn_thumb(local, limbs, arm, palm)
 
 
-def _signed_twist(m, axis):
+def _signed_twist(m: Float[np.ndarray, "3 3"], axis: Float[np.ndarray, "3"]) -> float:
     """Radians by which rotation `m`, about `axis`, turns."""
     sine = 0.5 * np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]]) @ axis
-    return np.arctan2(sine, 0.5 * (np.trace(m) - 1))
+    return math.atan2(sine, 0.5 * (m[0, 0] + m[1, 1] + m[2, 2] - 1))
 
 
-def _turn_fingers(local, limbs, arm, palm):
-    for f in range(2, 6):
-        cup = {4: 0.5 * arm.cup, 5: arm.cup}.get(f, 0.0)
-        base = palm @ rotation(0, cup)
-        local[_METACARPAL[f]] = base @ limbs.palm.T
-        deviation, *flexions = arm.fingers[f - 1]
-        for k, flexion in enumerate(flexions, start=1):
-            y, z, _ = limbs.on_parent[f, k]
-            turn = _CONVERGENCE[f] if k == 1 else 0.0
-            bend = _from_yzx(y - turn, deviation if k == 1 else z, flexion)
-            base = base @ bend @ rotation(1, turn)
-            name = f"finger{f}-{k}"
-            local[name] = base @ limbs.finger[name].T
+def _turn_fingers(
+    local: dict[str, np.ndarray], limbs: _Limbs, arm: Arm, palm: Float[np.ndarray, "3 3"]
+) -> None:
+    cup = np.array((0.0, 0.0, 0.5, 1.0)) * arm.cup
+    base = palm @ _from_yzx(0 * cup, 0 * cup, cup)
+    local.update(zip(_METACARPALS, base @ limbs.palm.T, strict=True))
+    y, z, _ = np.moveaxis(limbs.finger_turns, -1, 0).copy()
+    z[:, 0] = arm.fingers[1:, 0]
+    y[:, 0] -= _CONVERGENCE
+    bends = _from_yzx(y, z, arm.fingers[1:, 1:])
+    bends[:, 0] = bends[:, 0] @ _CONVERGE
+    for k in range(3):
+        base = base @ bends[:, k]
+        for f, linear in enumerate(base @ limbs.finger_frames[:, k].swapaxes(1, 2), start=2):
+            local[f"finger{f}-{k + 1}"] = linear
 
 
 def _turn_thumb(
@@ -432,6 +514,6 @@ def _turn_leg(local: dict[str, np.ndarray], hip: Float[np.ndarray, "3"], knee: f
 
 
 @functools.lru_cache(maxsize=1)
-def default_body():
+def default_body() -> Body:
     """The package's body, loaded once a process."""
     return Body.load()

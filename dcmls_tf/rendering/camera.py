@@ -6,9 +6,11 @@ do RHD's, where fingers in the masks lie half a pixel up and left of the joints 
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from dcmls_tf.rendering.body import rotation, rotation_between
 
@@ -21,11 +23,15 @@ _FORWARD = np.array([0.0, 0.0, 1.0])
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """K `[3, 3]` px; rotation `[3, 3]` world to camera; position `[3]` world, metres."""
+    """A camera with a square image.
 
-    K: np.ndarray
-    rotation: np.ndarray
-    position: np.ndarray
+    K: px; rotation: world to camera; position: world, metres; size: the image's sides, px.
+    """
+
+    K: Float[np.ndarray, "3 3"]
+    rotation: Float[np.ndarray, "3 3"]
+    position: Float[np.ndarray, "3"]
+    size: int = SIZE
 
     def to_camera(self, points: Float[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N 3"]:
         """World to camera, metres."""
@@ -40,8 +46,16 @@ class Camera:
             uv = p[..., :2] / p[..., 2:] * self.K[0, 0] + self.K[:2, 2]
         return uv, p[..., 2]
 
-    def rays(self, uv):
-        """World directions `[N, 3]` through points `uv [N, 2]`, as long as their depth is 1."""
+    def cropped(
+        self, corner: Sequence[float] | Float[np.ndarray, "2"], side: float, size: int
+    ) -> "Camera":
+        """The camera that sees a square of `side` px from `corner` on, `size` px a side."""
+        zoom = size / side
+        cut = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]], [0, 0, 1.0]])
+        return Camera(cut @ self.K, self.rotation, self.position, size)
+
+    def rays(self, uv: Shaped[Any, "N 2"]) -> Float[np.ndarray, "N 3"]:
+        """World directions through points of the image, px, as long as their depth is 1."""
         u, v = np.asarray(uv, np.float32).T[:, :, None]
         x, y, z = (self.rotation.T @ np.linalg.inv(self.K)).T.astype(np.float32)
         return u * x + v * y + z
@@ -73,7 +87,47 @@ def look_at(
     return Camera(K, towards @ rotation(2, roll) @ upright, target - distance * z)
 
 
-def sample_camera(rng, target):
+def sample_near_camera(
+    rng: np.random.Generator,
+    joints: Float[np.ndarray, "21 3"],
+    eyes: Float[np.ndarray, "3"],
+    egocentric: float,
+) -> Camera:
+    """Random `Camera` near a hand, as phones and webcams are.
+
+    Its field of view is 49 to 82 degrees wide; the hand spans from a sixth to all of the frame.
+
+    joints: the hand's; eyes: the middle of the person's, both in the world, metres.
+    egocentric: share of cameras that look from there.
+    """
+    target = joints.mean(0)
+    reach = 2 * np.linalg.norm(joints - target, axis=1).max()
+    focal = SIZE * rng.uniform(0.58, 1.1)
+    share = np.exp(rng.uniform(np.log(0.17), np.log(1.0)))
+    distance = np.clip(focal * reach / (share * SIZE), 0.16, 1.6)
+    if rng.random() < egocentric:
+        direction = eyes - target + rng.normal(0, 0.08, 3)
+        distance = min(distance, np.linalg.norm(direction) - 0.05)
+        direction = direction / np.linalg.norm(direction)
+    else:
+        direction = _sphere_direction(rng)
+    roll = rng.uniform(-180, 180) if rng.random() < 0.1 else rng.normal(0, 15)
+    # The larger the hand, the nearer to the frame's middle.
+    spread = max(0.5 * (1 - share), 0.08) * SIZE / 2
+    uv = np.clip(rng.normal(SIZE / 2, spread, 2), 0.1 * SIZE, 0.9 * SIZE)
+    return look_at(target, direction, distance, roll, uv, intrinsics(focal))
+
+
+def _sphere_direction(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+    """From a hand to a camera: mostly the person's front, sometimes anywhere; of length 1."""
+    azimuth = rng.uniform(-180, 180) if rng.random() < 0.25 else rng.normal(0, 55)
+    elevation = np.degrees(np.arcsin(rng.uniform(-0.75, 0.97)))
+    if rng.random() < 0.6:
+        elevation = np.clip(rng.normal(5, 25), -65, 75)
+    return rotation(1, azimuth) @ rotation(0, -elevation) @ _FORWARD
+
+
+def sample_camera(rng: np.random.Generator, target: Float[np.ndarray, "3"]) -> Camera:
     """Random `Camera` around world point `target`, the middle of a hand.
 
     RHD's: half a metre from the hand, mostly from the person's front and near eye level,

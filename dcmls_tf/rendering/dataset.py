@@ -5,14 +5,11 @@ its name when it is complete. While a split is unfinished, the annotations of it
 frames are kept in a journal beside the pickle to come.
 """
 
-import concurrent.futures
 import json
-import multiprocessing
 import os
 import pickle
-import signal
-import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,15 +18,15 @@ from jaxtyping import Shaped
 
 from dcmls_tf import files
 from dcmls_tf.data import annotations
-from dcmls_tf.data.rhd_layout import KINDS, annotation_path, image_path
+from dcmls_tf.data.rhd_layout import KINDS, RENDER_SETTINGS, annotation_path, image_path
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import backgrounds
 from dcmls_tf.rendering.body import SPLITS
 from dcmls_tf.rendering.frame import Frame, encode_depth, render_frame
 from dcmls_tf.rendering.scene import sample_scene
+from dcmls_tf.rendering.workers import results
 
-SETTINGS = "render_settings.json"
-VERSION = 2
+VERSION = 4
 _RECORD = np.dtype(
     [("index", "<i4"), ("xyz", "<f4", (42, 3)), ("uv_vis", "<f4", (42, 3)), ("K", "<f4", (3, 3))]
 )
@@ -42,7 +39,6 @@ _PNG = {
     "mask": _QUICK,
     "depth": _QUICK,
 }
-_FEWER = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def render_dataset(
@@ -63,12 +59,13 @@ def render_dataset(
     photographs = [] if annotations_only else backgrounds.photographs(background_dir)
     settings = {
         "version": VERSION,
+        "format": "rhd",
         "seed": seed,
         "annotations_only": annotations_only,
         "backgrounds": backgrounds.digest(photographs),
     }
     try:
-        _claim(out_dir, settings)
+        claim(out_dir, settings)
         for split, count in counts.items():
             if count:
                 job = FrameJob(out_dir, split, seed, photographs, annotations_only)
@@ -79,28 +76,28 @@ def render_dataset(
         ) from None
 
 
-def _claim(out_dir, settings):
+def claim(out_dir: str, settings: Mapping[str, Any]) -> None:
     """Marks `out_dir` as made with `settings`, or checks that it was."""
-    path = os.path.join(out_dir, SETTINGS)
+    path = os.path.join(out_dir, RENDER_SETTINGS)
     os.makedirs(out_dir, exist_ok=True)
     if not os.path.exists(path):
         files.write_json(path, settings)
         return
     with open(path, encoding="utf-8") as file:
         try:
-            found = json.load(file)
+            before = json.load(file)
         except ValueError:
-            found = {}
+            before = {}
     for name, value in settings.items():
-        if found.get(name) != value:
+        if before.get(name) != value:
             raise UserError(
-                f"--out_dir={out_dir}: holds frames made with {name}={found.get(name)}, not "
+                f"--out_dir={out_dir}: holds frames made with {name}={before.get(name)}, not "
                 f"{value}; give the same flags as then, or another folder"
             )
 
 
 class FrameJob:
-    """Makes one frame of a split after another, in a worker; called with a frame's number."""
+    """Makes frames of a split, in a worker; called with their numbers."""
 
     def __init__(
         self,
@@ -115,8 +112,11 @@ class FrameJob:
         self.annotations_only = annotations_only
         self.journal = os.path.join(out_dir, split, f".anno_{split}.journal")
 
-    def __call__(self, index):
-        """Makes frame `index` and returns its record."""
+    def __call__(self, indices: Sequence[int]) -> bytes:
+        """Makes frames and returns their records."""
+        return b"".join(self._make(index) for index in indices)
+
+    def _make(self, index: int) -> bytes:
         if self.annotations_only:
             annotation = sample_scene(self.seed, self.split, index).annotation
         else:
@@ -199,54 +199,11 @@ def _render_frames(
         total=count, initial=count - len(missing), desc=job.split, unit="frame",
         disable=not progress, smoothing=0.05,
     )  # fmt: skip
-    with bar, open(job.journal, "ab") as journal, _executor(workers, job) as executor:
-        try:
-            for data in executor.map(_run, tasks):
-                journal.write(data)
-                journal.flush()
-                bar.update(len(data) // _RECORD.itemsize)
-        except concurrent.futures.process.BrokenProcessPool:
-            raise UserError(
-                f"--workers={workers}: a worker was killed, perhaps for want of memory; the same "
-                "command goes on from here, with fewer workers if need be"
-            ) from None
-        except BaseException:
-            executor.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _executor(workers: int, job: FrameJob) -> concurrent.futures.ProcessPoolExecutor:
-    """A pool whose processes each use one thread, so that they share the cores evenly."""
-    before = {name: os.environ.get(name) for name in _FEWER}
-    os.environ.update(_FEWER)
-    try:
-        executor = concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _start, (job,)
-        )
-        executor.submit(int).result()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-    return executor
-
-
-# A worker's job, which `_start` sets.
-_job: FrameJob
-
-
-def _start(job: FrameJob) -> None:
-    """Prepares a worker: interrupts are the parent's to handle, and it ends with the parent."""
-    global _job
-    _job = job
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-def _run(indices: Sequence[int]) -> bytes:
-    return b"".join(_job(index) for index in indices)
+    with bar, open(job.journal, "ab") as journal, results(job, tasks, workers) as frames:
+        for data in frames:
+            journal.write(data)
+            journal.flush()
+            bar.update(len(data) // _RECORD.itemsize)
 
 
 def check_counts(counts: Mapping[str, int]) -> None:

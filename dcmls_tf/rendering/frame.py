@@ -5,26 +5,26 @@ shaded in its place.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from dcmls_tf import hand
-from dcmls_tf.rendering import appearance, lighting, raycast
+from dcmls_tf.rendering import jewellery, lighting, occlusion, raycast, sensor
 from dcmls_tf.rendering.backgrounds import sample_background
-from dcmls_tf.rendering.body import default_body
-from dcmls_tf.rendering.camera import SIZE
-from dcmls_tf.rendering.scene import Annotation, faces_with, generator, inside_box, sample_scene
+from dcmls_tf.rendering.camera import Camera
+from dcmls_tf.rendering.mix import RHD, Mix
+from dcmls_tf.rendering.renderer import Renderer
+from dcmls_tf.rendering.scene import Annotation, Scene, annotate, generator, sample_scene
+from dcmls_tf.rendering.scenery import sample_scenery
 
 MAX_DEPTH_M = 5.0
 _EDGE_DEPTH = 0.012  # metres between neighbouring pixels that make an edge
 _EDGE_CONTRAST = 1.8  # ratio of neighbouring pixels' light that makes an edge
-_SHADOW_PX = 80  # what is further outside the image casts no shadow into it
-_COARSE_PX = 4
-_SUBPIXELS = np.array([(-0.33, -0.17), (0.17, -0.33), (0.0, 0.33)], np.float32)
+_BLOCK_CONTRAST = 1.2  # of neighbouring blocks, that has each pixel shaded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,14 @@ class Frame:
     mask: UInt8[np.ndarray, "320 320"]
     depth_m: Float[np.ndarray, "320 320"]
     annotation: Annotation
+
+
+class Painting(NamedTuple):
+    """What one camera sees of a scene; the fields are those of `Frame`."""
+
+    colour: UInt8[np.ndarray, "S S 3"]
+    mask: UInt8[np.ndarray, "S S"]
+    depth_m: Float[np.ndarray, "S S"]
 
 
 def encode_depth(depth_m: Float[np.ndarray, "*N"]) -> UInt8[np.ndarray, "*N 3"]:
@@ -58,137 +66,123 @@ def render_frame(seed: int, split: str, index: int, photographs: Sequence[str]) 
     return render(sample_scene(seed, split, index), generator(seed, split, index, 1), photographs)
 
 
-def render(scene, rng, photographs):
+def render(scene: Scene, rng: np.random.Generator, photographs: Sequence[str]) -> Frame:
     """`Frame` of a scene; `rng` draws colours, light, background and sensor noise."""
-    renderer = _Renderer(scene, rng)
+    painting = paint(scene, rng, photographs, scene.camera)
+    return Frame(*painting, annotate_by_mask(scene, scene.camera, painting.mask))
+
+
+def paint(
+    scene: Scene,
+    rng: np.random.Generator,
+    photographs: Sequence[str],
+    camera: Camera,
+    mix: Mix = RHD,
+) -> Painting:
+    """A scene as a camera at the place of the scene's own sees it; `rng` draws as in `render`."""
+    renderer = Renderer(scene, rng, camera)
+    if mix.jewellery and rng.random() < mix.jewellery:
+        renderer.bands = jewellery.sample_bands(rng)
+    photographed = mix.photographed and rng.random() < mix.photographed
+    size = camera.size
     window = renderer.window()
     pixels = np.mgrid[window][::-1].reshape(2, -1).T
-    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask = np.zeros((size, size), np.uint8)
     shape = mask[window].shape
     hits = renderer.cast_near_person(pixels, shape)
     struck = hits.face >= 0
     mask[window] = np.where(struck, renderer.face_class[hits.face], 0).reshape(shape)
-    depth = np.full((SIZE, SIZE), np.inf, np.float32)
+    depth = np.full((size, size), np.inf, np.float32)
     depth[window] = np.where(struck, hits.distance, np.inf).reshape(shape)
 
-    image = sample_background(rng, photographs)
+    background = sample_scenery if photographed else sample_background
+    image = background(rng, photographs, size)
     radiance = image[window].copy().reshape(-1, 3)
     outline = _outline(struck, hits.distance, shape)
     whole = struck & ~outline
-    radiance[whole] = renderer.shade(hits[whole])
+    uneven = _shade_by_blocks(renderer, radiance, hits, whole.reshape(shape), mask[window])
     inner = _contrasts(radiance, whole.reshape(shape) & (mask[window] > hand.PERSON_CLASS))
     edges = np.flatnonzero(outline | inner)
-    radiance[edges] = renderer.supersample(pixels[edges], image)
+    behind = image[window].reshape(-1, 3)[edges]
+    light = renderer.shade_finely(hits[uneven], pixels[edges], behind)
+    radiance[uneven], radiance[edges] = light
     image[window] = radiance.reshape(*shape, 3)
-    colour = lighting.develop(rng, image * np.float32(renderer.light.exposure))
-    return Frame(colour, mask, depth, scene.annotation)
+    image *= np.float32(renderer.light.exposure)
+    colour = sensor.photograph(rng, image, mix) if photographed else lighting.develop(rng, image)
+    return Painting(colour, mask, depth)
 
 
-class _Renderer:
-    """A scene ready to be cast and shaded."""
-
-    def __init__(self, scene, rng):
-        self.scene, self.rng, self.body = scene, rng, default_body()
-        self.camera = scene.camera
-        self.vertices = scene.posed.vertices
-        self.light = lighting.sample_lighting(rng, self.camera)
-        self.faces, self.face_class, self.normals = self._faces_that_matter()
-        self.texture = appearance.texture_of(scene.person)
-        self.look = appearance.sample_look(rng, scene.person)
-        self.mesh = raycast.Mesh(self.vertices, self.faces)
-        self.attributes = np.concatenate([self.normals, self.texture.channels], 1)
-
-    def window(self):
-        """Slices of the rows and columns that the person may cover."""
-        uv, z = self.camera.project(self.vertices[self.faces[:, 0]])
-        if z.min() < 0.05:
-            return np.s_[0:SIZE, 0:SIZE]
-        low = np.clip(np.floor(uv.min(0)) - 48, 0, SIZE).astype(int)
-        high = np.clip(np.ceil(uv.max(0)) + 48, 0, SIZE).astype(int)
-        return np.s_[low[1] : high[1], low[0] : high[0]]
-
-    def _faces_that_matter(self):
-        """Faces `[F, 3]`, their classes and the vertices' normals, of all that bears on the image.
-
-        That is what is in it or near it, and is turned to the camera or to the lamp: what is
-        turned to neither is always behind such a face for eye and lamp alike.
-        """
-        uv, z = self.camera.project(self.vertices)
-        low, high = (-_SHADOW_PX,) * 2, (SIZE + _SHADOW_PX,) * 2
-        nearby = inside_box(uv, low, high) & (z > 0) | (np.abs(z) < 0.1)
-        rows = faces_with(nearby, self.body.faces)
-        faces = self.body.faces[rows]
-        corners = self.vertices[faces]
-        outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        to_eye = self.camera.position.astype(np.float32) - corners[:, 0]
-        seen = (np.einsum("fc,fc->f", outward, to_eye) > 0) | (outward @ self.light.direction > 0)
-        normals = lighting.unit(_gathered(outward, faces, len(self.vertices)))
-        return faces[seen], self.body.face_class[rows][seen], normals
-
-    def cast_near_person(self, pixels, shape):
-        """Hits of the middles of `pixels [H * W, 2]`, cast only around where a coarse grid hits."""
-        coarse = np.zeros(shape, np.uint8)
-        sparse = np.s_[::_COARSE_PX, ::_COARSE_PX]
-        grid = pixels.reshape(*shape, 2)[sparse]
-        found = self.cast(grid.reshape(-1, 2) + 0.5).face >= 0
-        coarse[sparse] = found.reshape(grid.shape[:2])
-        reach = 4 * _COARSE_PX + 1
-        near = np.flatnonzero(cv2.dilate(coarse, np.ones((reach, reach), np.uint8)))
-        return self.cast(pixels[near] + 0.5).spread(near, len(pixels))
-
-    def cast(self, uv: Float[np.ndarray, "N 2"]) -> raycast.Hits:
-        """Hits of points in the image, px."""
-        return self.mesh.first_hits(self.camera.position, self.camera.rays(uv))
-
-    def shade(self, hits):
-        """Linear radiance `[N, 3]` of hits that all have a face."""
-        values = raycast.interpolate(self.attributes, self.faces, hits)
-        points = raycast.interpolate(self.vertices, self.faces, hits)
-        normals = lighting.unit(values[:, :3])
-        surface = appearance.surface(
-            self.look, self.scene.outfit, self.texture, values[:, 3:], self.face_class[hits.face]
-        )
-        to_eye = lighting.unit(self.camera.position.astype(np.float32) - points)
-        bumped = lighting.unit(normals + surface.bump)
-        return lighting.shade(self.rng, self.light, self.mesh, surface, points, bumped, to_eye)
-
-    def supersample(
-        self, pixels: Int[np.ndarray, "N 2"], background: Float[np.ndarray, "320 320 3"]
-    ):
-        """Mean radiance `[N, 3]` of points inside each pixel; `background` where none is hit."""
-        inside = (pixels[:, None] + 0.5 + _SUBPIXELS).reshape(-1, 2)
-        hits = self.cast(inside)
-        struck = hits.face >= 0
-        radiance = np.repeat(background[pixels[:, 1], pixels[:, 0]], len(_SUBPIXELS), axis=0)
-        if struck.any():
-            radiance[struck] = self.shade(hits[struck])
-        return sum(radiance[k :: len(_SUBPIXELS)] for k in range(len(_SUBPIXELS))) / len(_SUBPIXELS)
+def annotate_by_mask(scene: Scene, camera: Camera, mask: UInt8[np.ndarray, "H W"]) -> Annotation:
+    """The `Annotation` of a picture by `camera`, with flags from its mask."""
+    joints = scene.figure.joints
+    uv, z = camera.project(joints)
+    reach = occlusion.reach_px(camera.K[0, 0] / scene.camera.K[0, 0])
+    visible = [
+        occlusion.near_own_pixels(uv[side], z[side], hand.is_of_side(mask, side), reach)
+        for side in (hand.LEFT, hand.RIGHT)
+    ]
+    return annotate(camera, joints, uv, np.array(visible))
 
 
-def _gathered(values, faces, count):
-    """Sums `[count, 3]` over each vertex's faces of `values [F, 3]`, float32."""
-    at = faces.ravel()
-    sums = [np.bincount(at, np.repeat(values[:, c], 3), count) for c in range(3)]
-    return np.stack(sums, 1).astype(np.float32)
+def _shade_by_blocks(
+    renderer: Renderer,
+    radiance: Float[np.ndarray, "H*W 3"],
+    hits: raycast.Hits,
+    whole: Bool[np.ndarray, "H W"],
+    mask: UInt8[np.ndarray, "H W"],
+) -> Int[np.ndarray, " M"]:
+    """Fills `radiance` where pixels are `whole`: hands pixel by pixel, the rest by fours.
+
+    A block of 2 x 2 pixels away from hands gets the light of its first. Returns the pixels of
+    blocks beside a lighter or darker one, which are still to be shaded one by one.
+    """
+    numbers = np.arange(mask.size).reshape(mask.shape)
+    plain = whole & (mask <= hand.PERSON_CLASS)
+    height, width = (n // 2 * 2 for n in mask.shape)
+    corners = (plain[i:height:2, j:width:2] for i in (0, 1) for j in (0, 1))
+    blocks = functools.reduce(np.logical_and, corners)
+    firsts = numbers[:height:2, :width:2][blocks]
+    singles = np.flatnonzero(whole & ~_by_fours(blocks, mask.shape))
+    light = renderer.shade(hits[np.concatenate([singles, firsts])])
+    radiance[singles], of_blocks = light[: len(singles)], light[len(singles) :]
+    for step in (0, 1, mask.shape[1], mask.shape[1] + 1):
+        radiance[firsts + step] = of_blocks
+    grid = np.zeros((blocks.size, 3), np.float32)
+    grid[blocks.reshape(-1)] = of_blocks
+    uneven = _contrasts(grid, blocks, _BLOCK_CONTRAST).reshape(blocks.shape)
+    return np.flatnonzero(_by_fours(uneven, mask.shape))
 
 
-def _outline(struck, distance, shape):
-    """`[N]` bool: pixels next to one whose depth is another."""
+def _by_fours(blocks: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
+    """The pixels of blocks of two by two."""
+    pixels = np.zeros(shape, bool)
+    pixels[: 2 * blocks.shape[0], : 2 * blocks.shape[1]] = blocks.repeat(2, 0).repeat(2, 1)
+    return pixels
+
+
+def _outline(
+    struck: Bool[np.ndarray, " N"], distance: Float[np.ndarray, " N"], shape: tuple[int, ...]
+) -> Bool[np.ndarray, " N"]:
+    """Whether a pixel is next to one whose depth is another."""
     depth = np.where(struck, distance, np.float32(1e3)).reshape(shape)
     return _beside(shape, lambda a, b: np.abs(depth[a] - depth[b]) > _EDGE_DEPTH)
 
 
-def _contrasts(radiance, where):
-    """`[N]` bool: pixels in `where [H, W]` next to one much lighter or darker."""
+def _contrasts(
+    radiance: Float[np.ndarray, "N 3"],
+    where: Bool[np.ndarray, "H W"],
+    ratio: float = _EDGE_CONTRAST,
+) -> Bool[np.ndarray, " N"]:
+    """Whether a pixel is in `where`, and next to one there that is lighter or darker by a ratio."""
     light = np.log(radiance[:, 1].reshape(where.shape) + np.float32(0.01))
-    limit = np.log(_EDGE_CONTRAST)
+    limit = np.log(ratio)
     return _beside(
         where.shape, lambda a, b: (np.abs(light[a] - light[b]) > limit) & where[a] & where[b]
     )
 
 
 def _beside(
-    shape: tuple[int, int], differ: Callable[[Any, Any], np.ndarray]
+    shape: tuple[int, ...], differ: Callable[[Any, Any], np.ndarray]
 ) -> Bool[np.ndarray, " N"]:
     """Whether a pixel differs from one beside, above or below it."""
     found = np.zeros(shape, bool)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import appearance, backgrounds, dataset, lighting
 from dcmls_tf.rendering.scene import generator, sample_scene
@@ -21,13 +22,13 @@ PROCEDURAL = -1
 
 def settings(raw_dir: str) -> dict[str, Any]:
     """What a folder was rendered with. Raises `UserError` when it was not rendered."""
-    path = os.path.join(raw_dir, dataset.SETTINGS)
+    path = os.path.join(raw_dir, RENDER_SETTINGS)
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError:
         raise UserError(
-            f"--raw_dir={raw_dir}: has no {dataset.SETTINGS}; only frames of scripts/render.py "
+            f"--raw_dir={raw_dir}: has no {RENDER_SETTINGS}; only frames of scripts/render.py "
             "tell who is in them"
         ) from None
 
@@ -42,6 +43,11 @@ def identities_and_backgrounds(
     when the photographs are not those of then, or the frames were made by another version.
     """
     made = settings(raw_dir)
+    if made.get("format") == "shards":
+        raise UserError(
+            f"--raw_dir={raw_dir}: shards of hands do not tell who is in them; render with "
+            "--format=rhd"
+        )
     photographs = [] if made["annotations_only"] else backgrounds.photographs(background_dir)
     if made["version"] != dataset.VERSION:
         raise UserError(

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,11 +17,14 @@ from dcmls_tf.rendering import raycast
 from dcmls_tf.rendering.body import rotation
 from dcmls_tf.rendering.camera import Camera
 
+if TYPE_CHECKING:  # `appearance` imports this module
+    from dcmls_tf.rendering.appearance import Surface
+
 # How far red, green and blue light creeps past the terminator inside skin.
 _SKIN_WRAP = np.array([0.28, 0.14, 0.09], np.float32)
 _SHADOW_LIFT = 0.0015  # metres from the surface at which shadow rays start
 _AO_REACH = 0.05
-_AO_RAYS = 5
+_AO_RAYS = 8
 _TABLE = 1 << 14
 
 
@@ -60,10 +63,19 @@ def sample_lighting(rng: np.random.Generator, camera: Camera) -> Lighting:
     return Lighting(*colours, softness=rng.uniform(0.003, 0.012), exposure=exposure)
 
 
-def shade(rng, light, mesh, surface, points, normals, to_eye):
-    """Linear radiance `[N, 3]` of surface points.
+def shade(
+    rng: np.random.Generator,
+    light: Lighting,
+    mesh: raycast.Mesh,
+    surface: "Surface",
+    points: Float[np.ndarray, "N 3"],
+    normals: Float[np.ndarray, "N 3"],
+    to_eye: Float[np.ndarray, "N 3"],
+    openness: Float[np.ndarray, " N"],
+) -> Float[np.ndarray, "N 3"]:
+    """Linear radiance of surface points.
 
-    surface: `appearance.Surface`; points, normals, to_eye: `[N, 3]` world, unit vectors.
+    points: world; normals, to_eye: unit vectors; openness: as of `openness`.
     """
     lamp = unit(light.direction + light.softness * rng.standard_normal(points.shape, np.float32))
     cosine = _dot(normals, light.direction)
@@ -73,7 +85,7 @@ def shade(rng, light, mesh, surface, points, normals, to_eye):
     # Inside the wrapped band there is no direct light to block, so shadows end softly.
     diffuse = diffuse * lit[:, None]
     up = 0.5 + 0.5 * normals[:, 1:2]
-    openness = (_openness(mesh, points, normals, surface.is_hand) * surface.occlusion)[:, None]
+    openness = (openness * surface.occlusion)[:, None]
     # Light that the hand itself throws into its hollows.
     bounced = openness / (1 - 0.8 * surface.albedo * (1 - openness))
     ambient = (light.sky * up + light.ground * (1 - up)) * bounced
@@ -100,17 +112,14 @@ def _lit(
     return lit
 
 
-def _openness(mesh, points, normals, where):
-    """Share `[N]` of the nearby hemisphere that is free; 1 outside `where`."""
-    openness = np.ones(len(points), np.float32)
-    rows = np.flatnonzero(where)
-    if len(rows):
-        # The same directions everywhere: steps between neighbouring pixels, but no grain.
-        directions = normals[rows, None] + np.float32(0.98) * _sphere(_AO_RAYS)
-        starts = np.repeat(points[rows] + _SHADOW_LIFT * normals[rows], _AO_RAYS, axis=0)
-        blocked = mesh.occluded(starts, unit(directions).reshape(-1, 3), _AO_REACH)
-        openness[rows] = 1 - 0.8 * blocked.reshape(-1, _AO_RAYS).mean(1)
-    return openness
+def openness(
+    mesh: raycast.Mesh, points: Float[np.ndarray, "N 3"], normals: Float[np.ndarray, "N 3"]
+) -> Float[np.ndarray, " N"]:
+    """Share of the nearby hemisphere that is free, at a few points such as vertices."""
+    directions = normals[:, None] + np.float32(0.98) * _sphere(_AO_RAYS)
+    starts = np.repeat(points + _SHADOW_LIFT * normals, _AO_RAYS, axis=0)
+    blocked = mesh.occluded(starts, unit(directions).reshape(-1, 3), _AO_REACH)
+    return 1 - np.float32(0.8) * blocked.reshape(-1, _AO_RAYS).mean(1, dtype=np.float32)
 
 
 def develop(
@@ -120,7 +129,7 @@ def develop(
     image = cv2.GaussianBlur(radiance.astype(np.float32), (0, 0), rng.uniform(0.35, 0.75))
     if rng.random() < 0.12:
         image = cv2.filter2D(image, -1, _motion_kernel(rng))
-    noise = _noise(rng, image.shape)
+    noise = noise_window(rng, image.shape)
     shot, read = rng.uniform(0.0, 0.014), rng.uniform(0.0, 0.003)
     image = image + noise * np.sqrt(shot**2 * np.clip(image, 0, None) + read**2)
     return np.round(255 * srgb_from_linear(image)).astype(np.uint8)
@@ -131,8 +140,8 @@ def _noise_plate() -> Float[np.ndarray, "1024 1024 3"]:
     return np.random.default_rng(1948).standard_normal((1024, 1024, 3), np.float32)
 
 
-def _noise(rng, shape):
-    """White noise of a shape: a random window of one plate, since drawing it anew is slow."""
+def noise_window(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarray, "H W 3"]:
+    """White noise for an image: a random window of one plate, since drawing it anew is slow."""
     plate = _noise_plate()
     top, left = rng.integers(plate.shape[0] - shape[0]), rng.integers(plate.shape[1] - shape[1])
     return plate[top : top + shape[0], left : left + shape[1]]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from dcmls_tf import hand
 from dcmls_tf.rendering import body as body_lib
@@ -183,6 +183,8 @@ _SITTING = {
 }
 _UPPER_SHARE = 0.527  # upper arm's share of the arm's length
 _DOWN = np.array([0.12, -1.0, -0.55])
+# Metres that the hands' joints keep apart, and when one hand reaches for the other.
+_APART_M, _TOGETHER_M = 0.035, 0.024
 
 
 def gestures(split: str) -> list[str]:
@@ -341,13 +343,16 @@ class _Obstacles:
         ("upperleg01.R", ("thigh_right",)),
     )
 
-    def __init__(self, person):
+    def __init__(self, person: body_lib.Person) -> None:
         body = person.body
         self.bones = [body.bone[bone] for bone, _ in self.GROUPS]
-        self.stacks = []
+        stacks = []
         for _, parts in self.GROUPS:
             mine = np.isin(body.part, [body_lib.PARTS.index(part) for part in parts])
-            self.stacks.append(self._stack(person.rest_vertices[mine]))
+            stacks.append(self._stack(person.rest_vertices[mine]))
+        edges, low, high = (np.array(values) for values in zip(*stacks, strict=True))
+        self.bottom, self.top = edges[:, :1], edges[:, -1:]
+        self.centre, self.half = (low + high) / 2, (high - low) / 2
 
     def _stack(self, points: Float[np.ndarray, "N 3"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Heights of the slices' edges `[S + 1]`, lowest and highest x and z in each `[S, 2]`."""
@@ -360,91 +365,156 @@ class _Obstacles:
             high.append(np.percentile(slab, 97, axis=0))
         return edges, np.array(low), np.array(high)
 
-    def hit(self, points, transforms, margin):
-        """Whether any of `points [N, 3]` lies inside, `margin` metres included."""
-        for bone, (edges, low, high) in zip(self.bones, self.stacks, strict=True):
-            t = transforms[bone]
-            local = (points - t[:3, 3]) @ t[:3, :3]
-            slice_ = np.clip(np.searchsorted(edges, local[:, 1]) - 1, 0, self.SLICES - 1)
-            centre, half = (low + high)[slice_] / 2, (high - low)[slice_] / 2 + margin
-            inside = (((local[:, [0, 2]] - centre) / half) ** 2).sum(1) < 1
-            within = (local[:, 1] > edges[0] - margin) & (local[:, 1] < edges[-1] + margin)
-            if np.any(inside & within):
-                return True
-        return False
+    def hit(
+        self,
+        points: Float[np.ndarray, "N 3"],
+        transforms: Float[np.ndarray, "B 4 4"],
+        margin: float,
+    ) -> bool:
+        """Whether any of the points lies inside, `margin` metres included."""
+        t = transforms[self.bones]
+        local = (points - t[:, None, :3, 3]) @ t[:, :3, :3]
+        height = local[..., 1]
+        within = (height > self.bottom - margin) & (height < self.top + margin)
+        share = (height - self.bottom) / (self.top - self.bottom)
+        slices = np.clip(share * self.SLICES, 0, self.SLICES - 1).astype(int)
+        group = np.arange(len(self.bones))[:, None]
+        offset = local[..., [0, 2]] - self.centre[group, slices]
+        inside = ((offset / (self.half[group, slices] + margin)) ** 2).sum(-1) < 1
+        return bool((inside & within).any())
 
 
-def _arm_points(person, transforms, joints, side):
+def _arm_points(
+    rig: body_lib.Rig, side: int, joints: Float[np.ndarray, "21 3"]
+) -> Float[np.ndarray, "N 3"]:
     """A hand's joints, and points along the outer two thirds of the forearm."""
+    person = rig.person
     bone = person.body.bone[f"lowerarm01{'.L' if side == hand.LEFT else '.R'}"]
-    elbow = transforms[bone, :3, :3] @ person.heads[bone] + transforms[bone, :3, 3]
-    wrist = joints[side, hand.WRIST]
+    transform = rig.transforms([bone])[0]
+    elbow = transform[:3, :3] @ person.heads[bone] + transform[:3, 3]
+    wrist = joints[hand.WRIST]
     shares = np.array([[0.45], [0.7]])
-    return np.concatenate([joints[side], wrist + (1 - shares) * (elbow - wrist)])
+    return np.concatenate([joints, wrist + (1 - shares) * (elbow - wrist)])
 
 
-def _hands_apart(joints: Float[np.ndarray, "2 21 3"], least: float = 0.035) -> bool:
+def _hands_apart(
+    left: Float[np.ndarray, "21 3"], right: Float[np.ndarray, "21 3"], least: float
+) -> bool:
     """Whether no joint of one hand is nearer than `least` metres to one of the other's."""
-    gap = np.linalg.norm(joints[0][:, None] - joints[1][None], axis=-1)
+    gap = np.linalg.norm(left[:, None] - right[None], axis=-1)
     return bool(gap.min() > least)
 
 
-def fingers_apart(joints, least=0.2):
-    """Whether one hand's fingers keep their middle lines apart; `joints [21, 3]`.
+def fingers_apart(joints: Float[np.ndarray, "21 3"], least: float = 0.2) -> bool:
+    """Whether one hand's fingers keep their middle lines apart.
 
     `least` is in scale bones: two fingers that touch are about 0.4 apart.
     """
     unit = np.linalg.norm(np.subtract(*joints[list(hand.SCALE_BONE)]))
-    shares = np.array([0.25, 0.5, 0.75, 1.0])[:, None]
-    lines = []
-    for finger in range(5):
-        chain = joints[1 + 4 * finger : 5 + 4 * finger]
-        chain = chain[1:] if finger == 0 else chain  # the thumb's metacarpal is in the palm
-        points = [near + shares * (far - near) for near, far in itertools.pairwise(chain)]
-        lines.append(np.concatenate(points))
-    for i, a in enumerate(lines):
-        for b in lines[i + 1 :]:
-            if np.linalg.norm(a[:, None] - b[None], axis=-1).min() < least * unit:
-                return False
-    return True
+    points = (_LINE_SHARES @ joints).astype(np.float32)
+    square = np.einsum("pc,pc->p", points, points)
+    gaps = square[:, None] + square - 2 * points @ points.T
+    return bool(gaps[_OTHER_FINGERS].min() >= (least * unit) ** 2)
 
 
-def sample_pose(rng, split, person=None, attempts=25):
+def _finger_lines() -> tuple[Float[np.ndarray, "P 21"], Shaped[np.ndarray, " P"]]:
+    """Points along all fingers as shares of the joints, and the fingers' names.
+
+    The thumb's metacarpal is in the palm, so its line begins at the MCP.
+    """
+    rows, fingers = [], []
+    for near, far in hand.BONES:
+        if near == hand.WRIST or near == hand.INDEX["thumb_cmc"]:
+            continue
+        for share in (0.25, 0.5, 0.75, 1.0):
+            rows.append(np.zeros(hand.NUM_JOINTS))
+            rows[-1][[near, far]] = 1 - share, share
+            fingers.append(hand.finger_of(far))
+    return np.array(rows), np.array(fingers)
+
+
+_LINE_SHARES, _LINE_FINGERS = _finger_lines()
+_OTHER_FINGERS = _LINE_FINGERS[:, None] != _LINE_FINGERS
+
+
+def sample_pose(
+    rng: np.random.Generator,
+    split: str,
+    person: body_lib.Person | None = None,
+    attempts: int = 25,
+    together: float = 0.0,
+) -> body_lib.Pose:
     """Random `Pose` whose arms keep out of the head, the trunk and the thighs.
 
-    `person` is who will take the pose (its build decides what its hands can reach); by
-    default the body's first identity. Arms in collision are drawn again, up to `attempts`
-    times; what is still in the way then hangs at the side.
+    person: who will take the pose (its build decides what its hands can reach); by default
+        the body's first identity.
+    attempts: how often arms in collision are drawn again; what is still in the way then hangs
+        at the side.
+    together: probability that one hand reaches for the other.
     """
     person = _default_person() if person is None else person
-    obstacles = person_obstacles(person)
     spine, neck, hips, knees, sitting = _sample_trunk(rng)
     reaches = {**REACHES, **_SITTING} if sitting else REACHES
     if sitting:
         reaches = {k: v for k, v in reaches.items() if k not in ("at_side", "on_hip", "behind")}
-    arms = [sample_arm(rng, split, reaches) for _ in range(2)]
+    rig = body_lib.Rig(person, body_lib.Pose((), spine, neck, hips, knees))
+    trunk = rig.transforms()  # arms do not move it
+    arms: dict[int, body_lib.Arm] = {}
+    joints: dict[int, np.ndarray] = {}
+    bad = [hand.LEFT, hand.RIGHT]
+    follower = int(rng.integers(2)) if together and rng.random() < together else None
     for _ in range(attempts):
-        pose = body_lib.Pose(tuple(arms), spine, neck, hips, knees)
-        transforms = person.bone_transforms(pose)
-        joints = person.joints(pose, transforms)
-        bad = [
-            side
-            for side in (hand.LEFT, hand.RIGHT)
-            if obstacles.hit(_arm_points(person, transforms, joints, side), transforms, 0.008)
-            or not fingers_apart(joints[side])
-        ]
-        if not bad and not _hands_apart(joints):
-            bad = [int(rng.integers(2))]
+        for side in sorted(bad, key=lambda side: side == follower):
+            if side == follower:
+                near = {"together": _reach_for(rig, trunk, side, joints[1 - side])}
+            else:
+                near = reaches
+            arms[side] = sample_arm(rng, split, near)
+            rig.move_arm(side, arms[side])
+            joints[side] = rig.hand(side)
+        bad = [side for side in bad if not _is_free(rig, side, joints[side], trunk)]
+        least = _APART_M if follower is None else _TOGETHER_M
+        if not bad and not _hands_apart(joints[hand.LEFT], joints[hand.RIGHT], least):
+            bad = [int(rng.integers(2))] if follower is None else [follower]
         if not bad:
-            return pose
-        for side in bad:
-            arms[side] = sample_arm(rng, split, reaches)
+            break
     for side in bad:
         arms[side] = _aside(arms[side])
-    return body_lib.Pose(tuple(arms), spine, neck, hips, knees)
+    return body_lib.Pose((arms[hand.LEFT], arms[hand.RIGHT]), spine, neck, hips, knees)
 
 
-def _aside(arm):
+def _reach_for(
+    rig: body_lib.Rig,
+    trunk: Float[np.ndarray, "B 4 4"],
+    side: int,
+    other: Float[np.ndarray, "21 3"],
+) -> Reach:
+    """The `Reach` of a wrist whose hand comes near the other side's joints, `other`."""
+    person, limbs = rig.person, rig.person.limbs[side]
+    shoulder = limbs.bone["upperarm01"]
+    at = body_lib.moved(trunk[shoulder], person.heads[shoulder])
+    bones = ("upperarm01", "lowerarm01"), ("lowerarm01", "wrist")
+    length = sum(np.linalg.norm(limbs.heads[a] - limbs.heads[b]) for a, b in bones)
+    chest = trunk[person.body.bone["spine01"], :3, :3]
+    target = limbs.mirror @ chest.T @ (other.mean(0) - at) / length
+    # The wrist stays short of the other hand, towards the follower's own side.
+    target = target + np.array([0.14, -0.08, 0.0])
+    x, y, z = target.tolist()
+    return Reach(1.0, (x, y, z), 0.07, (25, 25), (10, 50))
+
+
+def _is_free(
+    rig: body_lib.Rig,
+    side: int,
+    joints: Float[np.ndarray, "21 3"],
+    trunk: Float[np.ndarray, "B 4 4"],
+) -> bool:
+    """Whether an arm keeps out of the body, and its fingers out of one another."""
+    obstacles = person_obstacles(rig.person)
+    return fingers_apart(joints) and not obstacles.hit(_arm_points(rig, side, joints), trunk, 0.008)
+
+
+def _aside(arm: body_lib.Arm) -> body_lib.Arm:
     """The same hand on an arm that hangs well away from the body."""
     upper, elbow = _solve_arm(np.array([0.5, -0.75, 0.15]), 20.0)
     return dataclasses.replace(arm, upper=upper, elbow=elbow)

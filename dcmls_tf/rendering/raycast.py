@@ -32,6 +32,11 @@ class Hits:
     def __getitem__(self, rows: Any) -> "Hits":
         return Hits(self.face[rows], self.weights[rows], self.distance[rows])
 
+    def joined(self, others: "Hits") -> "Hits":
+        """These hits and then `others`."""
+        pairs = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Hits(*(np.concatenate(pair) for pair in pairs))
+
     def spread(self, rows: Int[np.ndarray, " M"], count: int) -> "Hits":
         """Hits of `count` rays: these in `rows`, misses elsewhere."""
         spread = Hits(
@@ -106,7 +111,15 @@ def _rays(
     return np.ascontiguousarray(origins), directions
 
 
-def interpolate(values, faces, hits):
-    """Vertex attributes `values [V, K]` at hits `[N, K]`; every hit must have a face."""
-    corners = values[faces[hits.face]]
-    return np.einsum("nck,nc->nk", corners, hits.weights)
+def interpolate(
+    values: Float[np.ndarray, "V K"], faces: Int[np.ndarray, "F 3"], hits: Hits
+) -> Float[np.ndarray, "N K"]:
+    """Vertices' values at hits, every one of which must have a face."""
+    a, b, c = (values[corner] for corner in faces[hits.face].T)
+    first, second, third = hits.weights.T[..., None]
+    a *= first
+    b *= second
+    c *= third
+    a += b
+    a += c
+    return a

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # `body` imports this module
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 SUFFIX = {hand.LEFT: ".L", hand.RIGHT: ".R"}
+# RHD has no class for what a hand holds; its masks are of people.
+THING_CLASS = hand.BACKGROUND_CLASS
 
 PARTS = ("head", "neck", "torso", "pelvis") + tuple(
     f"{part}_{side}"

@@ -5,14 +5,14 @@ import platform
 import numpy as np
 
 from dcmls_tf.config import Config
+from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 from dcmls_tf.evaluation import provenance
-from dcmls_tf.rendering import dataset
 
 
 def test_rendered_data_is_called_so(tmp_path):
     config = Config(dataset="rhd", raw_dir=str(tmp_path))
     assert provenance.source_of(config) == "rhd"
-    (tmp_path / dataset.SETTINGS).write_text("{}")
+    (tmp_path / RENDER_SETTINGS).write_text("{}")
     assert provenance.source_of(config) == "rendered"
 
 

@@ -1,4 +1,4 @@
-"""Frames fit their annotations; covers `scene` and `appearance` as well."""
+"""Frames fit their annotations; covers `renderer` and `appearance` as well."""
 
 import numpy as np
 import pytest
