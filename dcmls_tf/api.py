@@ -235,8 +235,8 @@ class PoseModel:
             regions = [HandRegion(box) for box in _rows("box", options["box"], (4,))]
         else:
             self._detector = self._detector or Detector()
-            found = self._detector(photo.pixels)
-            regions = [HandRegion.from_detection(detection, photo) for detection in found]
+            detections = self._detector(photo.pixels)
+            regions = [HandRegion.from_detection(detection, photo) for detection in detections]
         if "side" not in options:
             return photo, regions
         return photo, [region.of_side(_side(options["side"])) for region in regions]

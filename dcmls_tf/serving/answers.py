@@ -35,7 +35,7 @@ class ModelAnswers:
     @property
     def has_codes(self) -> bool:
         """Whether there is a latent space to encode into, decode from and sample in."""
-        return isinstance(self._model, DCMLS)
+        return self._model.has_codes
 
     def pose(self, inputs: NetworkInputs) -> Answer:
         """`joints`, `joints_mm`, and `uv`, `root_mm` where the inputs know their photo."""
