@@ -185,9 +185,9 @@ def _beside(
     shape: tuple[int, ...], differ: Callable[[Any, Any], np.ndarray]
 ) -> Bool[np.ndarray, " N"]:
     """Whether a pixel differs from one beside, above or below it."""
-    found = np.zeros(shape, bool)
+    edges = np.zeros(shape, bool)
     for first, second in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
         across = differ(first, second)
-        found[first] |= across
-        found[second] |= across
-    return found.reshape(-1)
+        edges[first] |= across
+        edges[second] |= across
+    return edges.reshape(-1)

@@ -65,9 +65,9 @@ class Mesh:
 
     def first_hits(self, origins: Shaped[Any, "..."], directions: Shaped[Any, "N 3"]) -> Hits:
         """`Hits` of rays from `origins` (`[N, 3]`, or `[3]` for all) along `directions`."""
-        found = self._scene.run(*_rays(origins, directions), output=True)
-        u, v = found["u"], found["v"]
-        return Hits(found["primID"], np.stack([1 - u - v, u, v], 1), found["tfar"])
+        struck = self._scene.run(*_rays(origins, directions), output=True)
+        u, v = struck["u"], struck["v"]
+        return Hits(struck["primID"], np.stack([1 - u - v, u, v], 1), struck["tfar"])
 
     def occluded(
         self, origins: Shaped[Any, "..."], directions: Shaped[Any, "N 3"], reach: float = 1e6
