@@ -85,6 +85,19 @@ class Config:
     augment_hue: float = option(
         0.1, "Hue, ± turns; colour changes need it above 0.", lower=0, upper=0.5
     )
+    augment_focal: float = option(
+        0.0,
+        "Error of the focal length that K is taken to have, ± its logarithm; for pictures whose "
+        "camera is not known.",
+        lower=0,
+        upper=1,
+    )
+    augment_keypoints: float = option(
+        0.0,
+        "For 2d: a detector's errors in x, up to this part of the joints' box, some joints more.",
+        lower=0,
+        upper=0.5,
+    )
     augment_view: float = option(
         0.0,
         "For 2d: rotation of the hand out of the image plane, ± degrees; x is projected anew.",
@@ -122,6 +135,10 @@ class Config:
     dropout: float = option(0.0, "Dropout between fully-connected stacks.", lower=0, upper=0.9)
 
     # Objective.
+    norm: Literal["plain", "squared"] = option(
+        "plain",
+        "Error of joints in Eqs. 3 and 8: their mean distance, as printed, or its square.",
+    )
     schedule: Literal["alternate", "sequential", "pairs"] = option(
         "alternate",
         "One discriminator update then one of all else; Algorithm 1's sub-steps; or, for "
@@ -263,6 +280,10 @@ def _check_combinations(c: Config) -> None:
         raise UserError(
             f"--unpaired_dir={c.unpaired_dir}: the side of pictures without poses is not known, so "
             "they are not for --side=input"
+        )
+    if c.augment_keypoints and c.modality != "2d":
+        raise UserError(
+            f"--augment_keypoints={c.augment_keypoints}: is for keypoints; use --modality=2d"
         )
     if c.augment_view and c.modality != "2d":
         raise UserError(

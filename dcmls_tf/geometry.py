@@ -71,6 +71,12 @@ def typical_camera(height: Shaped[tf.Tensor, "*B"], width: Shaped[tf.Tensor, "*B
     return _intrinsics(focal, width / 2, height / 2)
 
 
+def with_focal(K: Matrix, factor: Float[tf.Tensor, "*B"]) -> Matrix:
+    """Intrinsics whose focal lengths are `factor` times as long."""
+    ones = tf.ones_like(factor)
+    return K * tf.stack([factor, factor, ones], -1)[..., None, :]
+
+
 def joints_box(
     uv: Float[tf.Tensor, "*B N 2"], K: Matrix, margin: float
 ) -> tuple[Float[tf.Tensor, "*B 2"], Float[tf.Tensor, "*B"]]:

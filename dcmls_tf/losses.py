@@ -2,7 +2,9 @@
 
 Where the paper does not define the code, this is the reading:
 
-* Eqs. 1, 3, 8 print a squared and a plain norm: here the mean squared error.
+* Eqs. 3 and 8 print a plain norm, Eq. 1 its square: of joints, here the plain norm of each and
+  the mean over them (what EPE measures), or by `--norm=squared` the mean squared error; of images,
+  the mean squared error.
 * Eq. 3 prints G(z_c | x) inside a KL: E is meant; one encoder emits z_h and z_c.
 * Eqs. 4, 5: Eq. 4 moves D_h only (its samples are detached), Eq. 5 the encoders only.
 * Eq. 6 has a label inside D_c's bracket: BCE(D_c(T(z_c^x)), 0) and BCE(D_c(z_c^y), 1).
@@ -22,11 +24,29 @@ from dcmls_tf.latent import Distribution
 
 PerExample = Float[tf.Tensor, "B"]
 Logits = Float[tf.Tensor, "B 1"]
+# Keeps the gradient of a distance finite where it is zero.
+_LEAST_SQUARE = 1e-12
 
 
 def mean_squared_error(a: Float[tf.Tensor, "B *n"], b: Float[tf.Tensor, "B *n"]) -> PerExample:
-    """Mean over all but the first axis of (a − b)²; the norm of Eqs. 1, 3 and 8."""
+    """Mean over all but the first axis of (a − b)²."""
     return _per_example(tf.math.squared_difference(a, b))
+
+
+def mean_distance(a: Float[tf.Tensor, "B J D"], b: Float[tf.Tensor, "B J D"]) -> PerExample:
+    """Mean over joints of ‖a − b‖."""
+    squares = tf.reduce_sum(tf.math.squared_difference(a, b), axis=-1)
+    return _per_example(tf.sqrt(squares + _LEAST_SQUARE))
+
+
+def error(a: Float[tf.Tensor, "B *n"], b: Float[tf.Tensor, "B *n"], norm: str) -> PerExample:
+    """The norm of Eqs. 3 and 8: `plain` or `squared` (`Config.norm`) of joints `[B, 21, D]`.
+
+    Of anything else, such as images, the mean squared error.
+    """
+    if norm == "plain" and len(a.shape) == 3:
+        return mean_distance(a, b)
+    return mean_squared_error(a, b)
 
 
 def d_vae(
@@ -35,13 +55,14 @@ def d_vae(
     q_h: Distribution,
     q_c: Distribution,
     weight_kl: float = 1.0,
+    norm: str = "plain",
 ) -> PerExample:
     """Eq. 3 for one modality: reconstruction + KL(q(z_h)) + KL(q(z_c)).
 
     Self-reconstruction needs no label.
     """
     kl = latent.kl_to_prior(q_h) + latent.kl_to_prior(q_c)
-    return mean_squared_error(target, reconstruction) + weight_kl * kl
+    return error(target, reconstruction, norm) + weight_kl * kl
 
 
 def disc_h(logits_x: Logits, logits_y: Logits) -> PerExample:
@@ -80,10 +101,11 @@ def pose(
     q_h_x: Distribution,
     q_c_y_hat: Distribution,
     weight_kl: float = 1.0,
+    norm: str = "plain",
 ) -> PerExample:
     """Eq. 8: cross-modal pose error + KL(q(z_h | x)) + KL(T(z_c^x))."""
     kl = latent.kl_to_prior(q_h_x) + latent.kl_to_prior(q_c_y_hat)
-    return mean_squared_error(y, y_pred) + weight_kl * kl
+    return error(y, y_pred, norm) + weight_kl * kl
 
 
 def global_mean(per_example: PerExample) -> Float[tf.Tensor, ""]:

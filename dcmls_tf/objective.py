@@ -77,13 +77,15 @@ def _eq3x(e: Encoded) -> PerExample:
     seed = latent.fold(latent.fold(e.seed, RECONSTRUCTION), 0)
     x_rec = e.model.decode_x(e.x.z_h, e.x.z_c, e.training, seed)
     target = e.whole.get("x_target", e.whole["x"])
-    return losses.d_vae(target, x_rec, e.x.q_h, e.x.q_c, e.model.config.weight_kl)
+    c = e.model.config
+    return losses.d_vae(target, x_rec, e.x.q_h, e.x.q_c, c.weight_kl, c.norm)
 
 
 def _eq3y(e: Encoded) -> PerExample:
     seed = latent.fold(latent.fold(e.seed, RECONSTRUCTION), 1)
     y_rec = e.model.decode_y(e.y.z_h, e.y.z_c, e.training, seed)
-    return losses.d_vae(e.whole["y"], y_rec, e.y.q_h, e.y.q_c, e.model.config.weight_kl)
+    c = e.model.config
+    return losses.d_vae(e.whole["y"], y_rec, e.y.q_h, e.y.q_c, c.weight_kl, c.norm)
 
 
 def _eq4(e: Encoded) -> PerExample:
@@ -121,14 +123,15 @@ def _eq8(e: Encoded) -> PerExample:
     z_c_y_hat = latent.sample(q_c_y_hat, latent.fold(e.seed, TRANSLATION))
     y_pred = e.model.decode_y(code.z_h, z_c_y_hat, e.training, latent.fold(e.seed, PREDICTION))
     q_c = e.model.bridge.regularised(code.q_c, q_c_y_hat)
-    return losses.pose(e.batch["y"], y_pred, code.q_h, q_c, e.model.config.weight_kl)
+    c = e.model.config
+    return losses.pose(e.batch["y"], y_pred, code.q_h, q_c, c.weight_kl, c.norm)
 
 
 def _regression(e: Encoded) -> PerExample:
     side = side_input(e.model.config, e.batch)
     seed = latent.fold(e.seed, ENCODING_X)
     y_pred = e.model(e.batch["x"], side, training=e.training, seed=seed)
-    return losses.mean_squared_error(e.batch["y"], y_pred)
+    return losses.error(e.batch["y"], y_pred, e.model.config.norm)
 
 
 X, Y, BOTH = ("x",), ("y",), ("x", "y")

@@ -56,7 +56,8 @@ def test_what_fits_together_is_taken(change: dict[str, Any]):
 @pytest.mark.parametrize(("bound", "outward"), [("lower", -1), ("upper", 1)])
 def test_bounds_are_inclusive_and_the_error_names_them(bound, outward):
     # What its own range allows and other options do not.
-    fits = {"gamma_z": {"latent": "unified"}, "augment_view": {"modality": "2d"}}
+    joints = {"modality": "2d"}
+    fits = {"gamma_z": {"latent": "unified"}, "augment_view": joints, "augment_keypoints": joints}
     for field in FIELDS:
         limit = field.metadata[bound]
         if limit is None:

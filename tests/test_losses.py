@@ -25,12 +25,25 @@ def gaussian(dim):
     return latent.gaussian(loc, log_var), kl
 
 
-@pytest.mark.parametrize("shape", [(21, 3), (8, 8, 3)])
-def test_eq_3_is_reconstruction_plus_both_kls(shape):
+@pytest.mark.parametrize("norm", ["plain", "squared"])
+@pytest.mark.parametrize("shape", [(21, 3), (21, 2), (8, 8, 3)])
+def test_eq_3_is_reconstruction_plus_both_kls(shape, norm):
     target, rec = rng.normal(size=(2, B, *shape)).astype(np.float32)
     (q_h, kl_h), (q_c, kl_c) = gaussian(5), gaussian(3)
-    expected = np.mean((target - rec).reshape(B, -1) ** 2, axis=1) + 0.1 * (kl_h + kl_c)
-    np.testing.assert_allclose(losses.d_vae(target, rec, q_h, q_c, 0.1), expected, rtol=1e-4)
+    if norm == "plain" and len(shape) == 2:
+        error = np.linalg.norm(target - rec, axis=-1).mean(1)
+    else:
+        error = np.mean((target - rec).reshape(B, -1) ** 2, axis=1)
+    expected = error + 0.1 * (kl_h + kl_c)
+    np.testing.assert_allclose(losses.d_vae(target, rec, q_h, q_c, 0.1, norm), expected, rtol=1e-4)
+
+
+def test_the_plain_norm_has_a_gradient_where_nothing_is_wrong():
+    y = tf.constant(rng.normal(size=(B, 21, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        error = losses.mean_distance(y, tf.stop_gradient(y))
+    np.testing.assert_array_equal(tape.gradient(error, y), 0)
 
 
 def test_divergences_count_as_much_as_errors_unless_weighed():
@@ -79,8 +92,12 @@ def test_eq_7_does_not_move_what_it_compares_with():
 def test_eq_8_is_pose_error_plus_kls_of_pose_and_translation():
     y, y_pred = rng.normal(size=(2, B, 21, 3)).astype(np.float32)
     (q_h, kl_h), (q_c, kl_c) = gaussian(5), gaussian(3)
-    expected = np.mean((y - y_pred).reshape(B, -1) ** 2, axis=1) + 0.01 * (kl_h + kl_c)
-    np.testing.assert_allclose(losses.pose(y, y_pred, q_h, q_c, 0.01), expected, rtol=1e-4)
+    kls = 0.01 * (kl_h + kl_c)
+    plain = np.linalg.norm(y - y_pred, axis=-1).mean(axis=1) + kls
+    np.testing.assert_allclose(losses.pose(y, y_pred, q_h, q_c, 0.01), plain, rtol=1e-4)
+    squared = np.mean((y - y_pred).reshape(B, -1) ** 2, axis=1) + kls
+    of_squares = losses.pose(y, y_pred, q_h, q_c, 0.01, "squared")
+    np.testing.assert_allclose(of_squares, squared, rtol=1e-4)
 
 
 @pytest.mark.parametrize("logit", [-200.0, 200.0])

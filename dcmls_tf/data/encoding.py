@@ -7,11 +7,11 @@ import math
 from typing import NamedTuple
 
 import tensorflow as tf
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, UInt8
 
 from dcmls_tf import geometry, hand
 from dcmls_tf.config import Config
-from dcmls_tf.data import windows
+from dcmls_tf.data import detector_noise, windows
 from dcmls_tf.data.examples import (
     CanonicalExample,
     Joints,
@@ -39,15 +39,26 @@ class Noise(NamedTuple):
     brightness: _Number = 0.0
     view_axis: _Number = 0.0
     view_angle: _Number = 0.0
+    focal: _Number = 0.0
+    keypoints: Float[tf.Tensor, "*B 64"] | None = None
 
 
-NOISE_SIZE = len(Noise._fields)
 STILL = Noise()
+# The numbers that every example draws; `focal` and `keypoints` are drawn where they are used.
+NOISE_SIZE = len(Noise._fields) - 2
 
 
-def as_noise(values: Shaped[tf.Tensor, "*B 10"]) -> Noise:
+def extra_noise_size(config: Config) -> int:
+    """The numbers that an example draws beside `NOISE_SIZE`."""
+    return 1 + detector_noise.SIZE if config.augment_focal or config.augment_keypoints else 0
+
+
+def as_noise(values: Float[tf.Tensor, "*B N"]) -> Noise:
     """The `Noise` whose numbers lie along the last axis of `values`."""
-    return Noise(*tf.unstack(values, axis=-1))
+    if values.shape[-1] == NOISE_SIZE:
+        return Noise(*tf.unstack(values, axis=-1))
+    numbers = tf.unstack(values[..., : NOISE_SIZE + 1], axis=-1)
+    return Noise(*numbers, keypoints=values[..., NOISE_SIZE + 1 :])
 
 
 def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> ModelExample:
@@ -58,6 +69,8 @@ def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> M
     """
     if noise is not STILL and config.augment_view:
         example = seen_from_elsewhere(example, config, noise)
+    if noise.keypoints is not None:
+        example = seen_by_a_detector(example, config, noise)
     H, A = crop_to_hand(example, config, noise)
     joints = with_root(example, config.root)
     root_mm = root_of(joints, config.root)
@@ -97,6 +110,22 @@ def seen_from_elsewhere(
         "uv": uv[..., :-1, :],
         "palm_uv": uv[..., -1, :],
     }
+
+
+def seen_by_a_detector(example: CanonicalExample, config: Config, noise: Noise) -> CanonicalExample:
+    """The same hand as a detector would have it in a photo whose camera is not known.
+
+    `K` gets another focal length; `uv` the errors of `detector_noise`, and the palm's centre is
+    where detected joints have it.
+    """
+    factor = tf.exp(config.augment_focal * noise.focal)
+    example = {**example, "K": geometry.with_focal(example["K"], factor)}
+    if not config.augment_keypoints:
+        return example
+    uv = detector_noise.displaced(example["uv"], noise.keypoints, config.augment_keypoints)
+    wrist, other = hand.PALM_JOINTS[config.dataset]
+    palm_uv = (uv[..., wrist, :] + uv[..., other, :]) / 2
+    return {**example, "uv": uv, "palm_uv": palm_uv}
 
 
 def crop_to_hand(

@@ -10,11 +10,13 @@ import enum
 from typing import Any
 
 import tensorflow as tf
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from dcmls_tf.config import Config
-from dcmls_tf.data.encoding import NOISE_SIZE
+from dcmls_tf.data.encoding import NOISE_SIZE, extra_noise_size
 from dcmls_tf.errors import UserError
+
+_EXTRA = 1000  # beside the roles, with which seeds are folded too
 
 
 class Role(enum.IntEnum):
@@ -82,7 +84,7 @@ class Order:
     share: HostShare
 
     def draws(self, role: Role, pool: Int[tf.Tensor, " M"]) -> Any:
-        """Endless dataset of a role's pieces: numbers `[piece]` from `pool`, noise `[piece, 10]`.
+        """Endless dataset of a role's pieces: numbers `[piece]` from `pool`, noise `[piece, N]`.
 
         An epoch draws `count` times, more than once from a smaller pool.
         """
@@ -99,8 +101,17 @@ class Order:
             seed = tf.random.experimental.stateless_fold_in(seed, int(role))
         places = tf.range(self.count) % len(pool)
         numbers = tf.gather(pool, tf.random.experimental.stateless_shuffle(places, seed))
-        noise = tf.random.stateless_uniform([self.count, NOISE_SIZE], seed, -1, 1)
+        noise = self._noise(seed)
         steps = self._steps
         done = tf.where(epoch == self.start_step // steps, self.start_step % steps, 0)
         pieces = [self.share.pieces(values, steps, done) for values in (numbers, noise)]
         return tf.data.Dataset.from_tensor_slices(tuple(pieces))
+
+    def _noise(self, seed: Int[tf.Tensor, "2"]) -> Float[tf.Tensor, "count N"]:
+        noise = tf.random.stateless_uniform([self.count, NOISE_SIZE], seed, -1, 1)
+        extra = extra_noise_size(self.config)
+        if not extra:
+            return noise
+        # From a seed of its own, so that the rest is what it is without.
+        seed = tf.random.experimental.stateless_fold_in(seed, _EXTRA)
+        return tf.concat([noise, tf.random.stateless_uniform([self.count, extra], seed, -1, 1)], 1)

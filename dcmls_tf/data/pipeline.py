@@ -140,9 +140,7 @@ def _from_joints(draws: Any, builder: PreparedData, config: Config) -> Any:
     examples = canonical_examples(builder, split, images=False)
     in_memory = examples.batch(num_examples(builder, split)).get_single_element()
 
-    def encode_batch(
-        numbers: Int[tf.Tensor, " B"], noise: Float[tf.Tensor, "B 10"]
-    ) -> ModelExample:
+    def encode_batch(numbers: Int[tf.Tensor, " B"], noise: Float[tf.Tensor, "B N"]) -> ModelExample:
         batch = {key: tf.gather(values, numbers) for key, values in in_memory.items()}
         return encode(cast(CanonicalExample, batch), config, as_noise(noise))
 
@@ -154,7 +152,7 @@ def _from_images(draws: Any, builder: PreparedData, config: Config, batch_size: 
     features: Any = builder.info.features
     cached = windows.Windows()
 
-    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " 10"]) -> ModelExample:
+    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> ModelExample:
         example = features.deserialize_example(records.read(number), decoders=decoders)
         box = windows.reach(example, config)
         window = cached.read(number, example[IMAGE], box)
@@ -172,7 +170,7 @@ def _from_pictures(
     paths = tf.constant([picture.path for picture in unlabelled])
     orientations = tf.constant([picture.orientation for picture in unlabelled])
 
-    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " 10"]) -> ModelInput:
+    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> ModelInput:
         crop = pictures.read(paths[number], orientations[number], config.input_size)
         return encode_image(crop, config, as_noise(noise))
 

@@ -150,3 +150,40 @@ def test_a_batch_is_its_examples(stb):
         alone = encoding.encode(example, config, as_noise(noise[i]))
         for key in ("x", "y", "H", "A"):
             np.testing.assert_allclose(together[key][i], alone[key], rtol=1e-4, atol=1e-4)
+
+
+def _with_extra(seed: int, config: Config, count: int) -> Any:
+    size = encoding.NOISE_SIZE + encoding.extra_noise_size(config)
+    return np.float32(np.random.default_rng(seed).uniform(-1, 1, (count, size)))
+
+
+def test_another_focal_length_turns_x_and_y_together(stb):
+    config = Config(modality="2d", augment_focal=0.4, dataset="stb")
+    batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
+    noise = as_noise(_with_extra(7, config, 16))
+    out = _numpy(encoding.encode(batch, config, noise))
+    factor = out["K"][:, 0, 0] / batch["K"].numpy()[:, 0, 0]
+    np.testing.assert_allclose(np.log(factor), 0.4 * noise.focal, rtol=1e-4)
+    np.testing.assert_array_equal(out["K"][:, :, 2], batch["K"][:, :, 2])
+    # x is what a camera of the wrong focal length makes of the true px.
+    seen = encoding.encode({**batch, "K": out["K"]}, config, noise._replace(focal=0.0))
+    np.testing.assert_allclose(out["x"], seen["x"], atol=1e-5)
+    np.testing.assert_allclose(out["y"], seen["y"], atol=1e-5)
+
+
+def test_detected_keypoints_are_off_and_poses_are_not(stb):
+    config = Config(modality="2d", augment_keypoints=0.04, dataset="stb")
+    batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
+    noise = as_noise(_with_extra(8, config, 16))
+    out = _numpy(encoding.encode(batch, config, noise))
+    plain = _numpy(encoding.encode(batch, config.replace(augment_keypoints=0), noise))
+    np.testing.assert_array_equal(out["xyz_mm"], plain["xyz_mm"])
+    side = np.ptp(batch["uv"].numpy(), axis=1).max(1)
+    error = np.linalg.norm(out["uv"] - plain["uv"], axis=-1)[:, 1:].mean(1) / side
+    badly_seen = np.abs(noise.keypoints[:, 0])
+    assert np.all(error < 0.15 * badly_seen)
+    assert np.corrcoef(error, badly_seen)[0, 1] > 0.8
+    wrist, ring_mcp = hand.PALM_JOINTS["stb"]
+    detected = encoding.detector_noise.displaced(batch["uv"], noise.keypoints, 0.04).numpy()
+    middle = (detected[:, wrist] + detected[:, ring_mcp]) / 2
+    np.testing.assert_allclose(out["uv"][:, 0], middle, atol=1e-3)

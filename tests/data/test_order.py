@@ -53,3 +53,13 @@ def test_a_small_pool_is_drawn_from_again_and_evenly():
     noise = np.concatenate([noise for _, noise in draws])
     assert len(np.unique(noise, axis=0)) == 12
     assert np.abs(noise).max() <= 1
+
+
+def test_noise_of_a_detector_leaves_all_other_noise_as_it_is():
+    plain = Config(batch_size=4)
+    noises = []
+    for config in (plain, plain.replace(modality="2d", augment_keypoints=0.1)):
+        draws = Order(config, 12, 0, HostShare(4)).draws(Role.PAIRS, tf.range(12)).take(3)
+        noises.append(np.concatenate([noise for _, noise in draws]))
+    np.testing.assert_array_equal(noises[1][:, : noises[0].shape[1]], noises[0])
+    assert noises[1].shape[1] > noises[0].shape[1]
