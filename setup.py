@@ -19,7 +19,9 @@ MOVED = {
 
 LITERT = ["ai-edge-litert>=2.3,<3"]
 OPENCV = ["opencv-python-headless>=4.10"]
-SERVING = ["tensorflow-serving-api>=2.21,<2.22"]
+# Two stacks: TensorFlow 2.21 with Keras 3, and 2.15 with Keras 2, the last for TensorFlow Addons.
+NOT_BETWEEN = ",".join(f"!=2.{minor}.*" for minor in range(16, 21))
+SERVING = [f"tensorflow-serving-api>=2.15.1,<2.22,{NOT_BETWEEN}"]
 TRIMESH = ["trimesh>=4.4"]
 PREDICT = [*LITERT, *OPENCV, "plotly>=6"]
 
@@ -49,17 +51,17 @@ setup(
         "filelock>=3.16",
         "importlib_resources>=6",  # TFDS imports it and does not say so
         "jaxtyping>=0.3",
-        "keras>=3.15,<4",
+        "keras>=2.15,<4," + ",".join(f"!=3.{minor}.*" for minor in range(15)),
         "matplotlib>=3.9",
         "numpy>=1.26",
         "pillow>=10",
         "scikit-learn>=1.5",
         "scipy>=1.13",
-        "tensorboard>=2.21,<2.22",
-        "tensorflow>=2.21,<2.22",
+        f"tensorboard>=2.15.2,<2.22,{NOT_BETWEEN}",
+        f"tensorflow>=2.15.1,<2.22,{NOT_BETWEEN}",
         "tensorflow-datasets>=4.9.10,<5",
-        "tensorflow-probability>=0.25,<0.26",
-        "tf-keras>=2.21,<2.22",
+        "tensorflow-probability>=0.23,<0.26,!=0.24.*",
+        f"tf-keras>=2.15.1,<2.22,{NOT_BETWEEN}",
         "tqdm>=4.66",
     ],
     extras_require={
@@ -69,6 +71,13 @@ setup(
         "detect": PREDICT,
         "demo": [*PREDICT, "gradio>=6,<7"],
         "serving": ["requests>=2.32", *SERVING],
+        "addons": [
+            "keras<3",
+            "setuptools<81",  # TensorBoard 2.15 imports pkg_resources and does not say so
+            "tensorflow<2.16",
+            "tensorflow-addons==0.23.0",
+            "tensorflow-probability<0.24",
+        ],
         "tune": ["optuna>=4"],
         "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10", "mkdocstrings-python>=2,<3"],
