@@ -76,6 +76,7 @@ setup(
             "setuptools<81",  # TensorBoard 2.15 imports pkg_resources and does not say so
             "tensorflow<2.16",
             "tensorflow-addons==0.23.0",
+            "tensorflow-metadata<1.16",  # newer ones need protobuf 5, and do not say so
             "tensorflow-probability<0.24",
         ],
         "tune": ["optuna>=4"],
