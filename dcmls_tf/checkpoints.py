@@ -42,13 +42,33 @@ def load_model(run_dir: str) -> tuple[Model, Config, int]:
     Raises `UserError` when the folder is no run, or has no finished epoch yet.
     """
     config = config_lib.load(run_dir)
-    newest = tf.train.latest_checkpoint(os.path.join(run_dir, BEST_FOLDER))
-    if newest is None:
-        raise UserError(f"--run_dir: {run_dir} has no finished epoch yet; train it first")
+    newest = _best_of(run_dir)
     # The checkpoint has every weight, in float32: none are downloaded to start from.
     model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))
     _networks(model).restore(newest).expect_partial()
     return model, config, int(newest.rsplit("-", 1)[-1])
+
+
+def start_from(model: Model, initial_run: str) -> None:
+    """Gives a model the best networks of another run.
+
+    Raises `UserError` when that is no run, or its networks are others.
+    """
+    checkpoint = _best_of(initial_run, "initial_run")
+    try:
+        _networks(model).restore(checkpoint).assert_existing_objects_matched()
+    except (AssertionError, ValueError):
+        raise UserError(
+            f"--initial_run={initial_run}: its networks are others than this run's; give the same "
+            "options of the model as there, which its config.json lists"
+        ) from None
+
+
+def _best_of(run_dir, flag="run_dir"):
+    newest = tf.train.latest_checkpoint(os.path.join(run_dir, BEST_FOLDER))
+    if newest is None:
+        raise UserError(f"--{flag}: {run_dir} has no finished epoch yet; train it first")
+    return newest
 
 
 def pose_function(model: Model) -> Callable[[Mapping[str, Any]], Pose]:

@@ -87,6 +87,8 @@ class Run:
         if self.newest.latest_checkpoint:
             self.newest.checkpoint.restore(self.newest.latest_checkpoint).assert_consumed()
             print(f"{self.config.run_dir}: goes on at step {self._step()} of {self.total_steps}")
+        elif self.config.initial_run:
+            checkpoints.start_from(self.trainer.model, self.config.initial_run)
 
     def _batches(self):
         start = self._step()

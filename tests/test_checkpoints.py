@@ -41,3 +41,18 @@ def test_a_run_without_a_finished_epoch_is_refused(tmp_path):
     config.Config(modality="2d").save(str(tmp_path))
     with pytest.raises(UserError, match="no finished epoch"):
         checkpoints.load_model(str(tmp_path))
+
+
+def test_a_run_starts_from_the_best_networks_of_another(tmp_path):
+    c = config.Config(modality="2d", joint_width=8, disc_width=8)
+    first, second = variants.from_config(c), variants.from_config(c.replace(seed=1))
+    checkpoints.best(first, str(tmp_path)).save(checkpoint_number=3)
+    assert any((a != b).any() for a, b in zip(weights(first), weights(second), strict=True))
+    checkpoints.start_from(second, str(tmp_path))
+    for a, b in zip(weights(first), weights(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for others in ({"joint_width": 16}, {"latent": "none"}, {"z_dim": 20}):
+        with pytest.raises(UserError, match=r"--initial_run=.*others than this run's"):
+            checkpoints.start_from(variants.from_config(c.replace(**others)), str(tmp_path))
+    with pytest.raises(UserError, match=r"--initial_run: .*no finished epoch"):
+        checkpoints.start_from(first, str(tmp_path / "none"))

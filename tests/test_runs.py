@@ -130,6 +130,19 @@ def test_statistics_are_the_training_splits_own(finished):
     assert finished.statistics.mean_scale_mm == pytest.approx(np.mean(scales), rel=1e-5)
 
 
+def test_fine_tuning_starts_from_a_runs_best_networks(finished, tmp_path):
+    tuned = train(finished.config.replace(
+        initial_run=finished.config.run_dir, learning_rate=0.0, disc_learning_rate=0.0,
+        epochs=1, run_dir=str(tmp_path),
+    ))  # fmt: skip
+    best, config, _ = runs.checkpoints.load_model(finished.config.run_dir)
+    before = best.networks()["encoder_x"].trainable_variables
+    after = tuned.trainer.model.networks()["encoder_x"].trainable_variables
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert config.initial_run == ""
+
+
 def test_another_experiment_in_the_folder_is_refused(finished):
     with pytest.raises(UserError, match=r"--run_dir=.*--epochs=2"):
         runs.Run(finished.config.replace(epochs=3), finished.strategy)
