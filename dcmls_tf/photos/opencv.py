@@ -5,6 +5,8 @@ from typing import Any
 
 from dcmls_tf.errors import UserError
 
+SILENT = 0
+
 
 def load() -> Any:
     """The module `cv2`. Raises `UserError` when it is not installed."""
@@ -13,5 +15,6 @@ def load() -> Any:
         import cv2
     except ImportError:
         raise UserError("needs OpenCV: pip install '.[predict]'") from None
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging = getattr(cv2.utils, "logging", cv2)  # a module of its own since OpenCV 5
+    logging.setLogLevel(SILENT)
     return cv2
