@@ -79,6 +79,8 @@ setup(
             "tensorflow-metadata<1.16",  # newer ones need protobuf 5, and do not say so
             "tensorflow-probability<0.24",
         ],
+        # Needs protobuf 6, where requirements.txt has 7: requirements/beam.txt locks what they share.
+        "beam": ["apache-beam>=2.77,<2.78"],
         "tune": ["optuna>=4"],
         "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10", "mkdocstrings-python>=2,<3"],

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Locks the requirements by PyPI's hashes, from the ranges in setup.py: requirements.txt, which the
-# tests run with, its parts in requirements/, and requirements-addons.txt, which they run with beside
-# TensorFlow Addons. A version stays as it is locked unless setup.py
+# tests run with, its parts in requirements/, requirements-addons.txt, which they run with beside
+# TensorFlow Addons, and requirements/beam.txt, beside Apache Beam. A version stays as it is locked unless setup.py
 # forbids it; `bash scripts/lock.sh --upgrade` takes the newest ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,3 +16,4 @@ for part in run experiments dev docs; do
   lock --constraints=requirements.txt "requirements/$part.in" --output-file="requirements/$part.txt"
 done
 lock "$@" requirements/addons.in --output-file=requirements-addons.txt
+lock "$@" requirements/beam.in --output-file=requirements/beam.txt
