@@ -154,11 +154,14 @@ class Config:
     weight_kl: float = option(1e-6, "Weight of every KL term inside Eqs. 3 and 8.", lower=0)
 
     # Optimisation.
+    optimizer: Literal["adam", "lamb"] = option(
+        "adam", "What takes the steps: Adam, or LAMB for large batches on many devices."
+    )
     initial_run: str = option(
         "", "Folder of another run, whose best networks this one starts from: fine-tuning."
     )
-    learning_rate: float = option(5e-4, "Adam's step size for the VAEs.", lower=0)
-    disc_learning_rate: float = option(1e-4, "Adam's step size for D_h, D_c and T.", lower=0)
+    learning_rate: float = option(5e-4, "Step size for the VAEs.", lower=0)
+    disc_learning_rate: float = option(1e-4, "Step size for D_h, D_c and T.", lower=0)
     learning_rate_decay: Literal["constant", "cosine"] = option(
         "cosine", "Schedule of both step sizes over the run."
     )

@@ -12,7 +12,7 @@ from dcmls_tf import addons, latent, losses, objective, variants
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 
-# Who optimises what: each player has an Adam of its own (betas after ULS and UNIT).
+# Who optimises what: each player has an optimiser of its own (Adam's betas after ULS and UNIT).
 PLAYERS = {
     "vae": ("encoder_x", "decoder_x", "encoder_y", "decoder_y"),
     "translator": ("translator",),
@@ -53,8 +53,9 @@ class Trainer:
 
     def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         rates = {"vae": self.config.learning_rate}
+        optimizer = {"adam": addons.adam, "lamb": addons.lamb}[self.config.optimizer]
         return {
-            player: addons.adam(
+            player: optimizer(
                 rates.get(player, self.config.disc_learning_rate),
                 BETA_1[player],
                 self._variables(names),

@@ -1,0 +1,4 @@
+# Not installed beside Keras 3, and without types.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
