@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Locks the requirements by PyPI's hashes, from the ranges in setup.py: requirements.txt, which the
 # tests run with, its parts in requirements/, requirements-addons.txt, which they run with beside
-# TensorFlow Addons, and requirements/beam.txt, beside Apache Beam. A version stays as it is locked unless setup.py
-# forbids it; `bash scripts/lock.sh --upgrade` takes the newest ones.
+# TensorFlow Addons, and requirements/beam.txt, beside Apache Beam. A version stays as it is locked
+# unless setup.py forbids it; `bash scripts/lock.sh --upgrade` takes the newest ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
