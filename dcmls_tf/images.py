@@ -11,6 +11,9 @@ from jaxtyping import Int, Shaped
 from PIL import ExifTags, Image
 
 UPRIGHT = 1
+# A JPEG of a few kilobytes can go through all of its pixels thousands of times. Progressive ones
+# have about ten scans; a thumbnail has its own.
+START_OF_SCAN, MOST_SCANS = b"\xff\xda", 32
 # EXIF's orientations 1 to 8, each undone by swapping rows and columns and then mirroring.
 TRANSPOSED = (5, 6, 7, 8)
 MIRRORED_SIDEWAYS = (2, 3, 6, 7)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from dcmls_tf import geometry, placement
 from dcmls_tf.model import DCMLS, Pose, side_input
+from dcmls_tf.serving import checks
 from dcmls_tf.serving.preprocessing import NetworkInputs, rows_like
 from dcmls_tf.variants import Model
 
@@ -48,40 +49,26 @@ class ModelAnswers:
         for name, q in zip(("z_h", "z_c"), self._posteriors(inputs), strict=True):
             if q.event_shape[0]:
                 answer |= {name: q.mean(), f"{name}_std": q.stddev()}
-        return answer
+        return checks.answer(answer)
 
     def decoded(self, z_h: Float[tf.Tensor, "B z_h"], z_c: Float[tf.Tensor, "B z_c"]) -> Answer:
         """`joints`, `joints_mm` in the crop's frame, and x's `image` or `keypoints`."""
         model = self._dcmls()
         y = model.predict_from_codes(z_h, z_c)
-        answer = {"joints": y, "joints_mm": self._mean_scale_mm * y}
         x = model.decode_x(z_h, z_c)
+        answer = {"joints": y, "joints_mm": self._mean_scale_mm * y, "keypoints": x}
+        answer = checks.answer(answer)
         if self.config.modality == "rgb":
+            x = answer.pop("keypoints")
             return {**answer, "image": tf.cast(tf.round(255 * (x + 0.5)), tf.uint8)}
-        return {**answer, "keypoints": x}
+        return answer
 
     def samples(self, inputs: NetworkInputs, seed: Int[tf.Tensor, "B"]) -> Answer:
         """`joints`, `joints_mm` `[B, K, 21, 3]` of sampled poses; their spread `std`, `std_mm`."""
-        y = self._sampled_poses(inputs, rows_like(seed, inputs["x"]))
-        answer = in_camera_frame(y, inputs["A"][:, None], self._mean_scale_mm)
-        spread = tf.math.reduce_variance(answer["joints"], axis=1)
-        std = tf.sqrt(tf.reduce_sum(spread, -1))
-        return {**answer, "std": std, "std_mm": self._mean_scale_mm * std}
-
-    def _sampled_poses(
-        self, inputs: NetworkInputs, seed: Int[tf.Tensor, "B"]
-    ) -> Float[tf.Tensor, "B K 21 3"]:
-        """Poses of which z_h and both contexts are sampled."""
-        model, count = self._dcmls(), self._hypotheses
-        q_h, q_c = self._posteriors(inputs)
-        sizes = [self.config.z_h_dim, self.config.z_c_dim, model.bridge.z_c_y_dim]
-        in_h, in_c, in_c_y = tf.split(_noise(seed, count, sum(sizes)), sizes, -1)
-        z_h = _flat(q_h.mean()[:, None] + q_h.stddev()[:, None] * in_h)
-        z_c_x = _flat(q_c.mean()[:, None] + q_c.stddev()[:, None] * in_c)
-        q_c_y = model.bridge(z_c_x)
-        z_c_y = q_c_y.mean() + q_c_y.stddev() * _flat(in_c_y)
-        y = model.decode_y(z_h, z_c_y)
-        return tf.reshape(y, [-1, count, *y.shape[1:]])
+        model = self._dcmls()
+        noise = _noise(rows_like(seed, inputs["x"], "seed"), self._hypotheses, noise_size(model))
+        y = sampled_poses(model, inputs["x"], side_input(self.config, inputs), noise)
+        return sample_answer(y, inputs, self._mean_scale_mm)
 
     def _posteriors(self, inputs):
         return self._dcmls().encode_x(inputs["x"], side_input(self.config, inputs))
@@ -91,12 +78,45 @@ class ModelAnswers:
         return self._model
 
 
+def noise_size(model: DCMLS) -> int:
+    """How many normal numbers a sampled pose takes: those of z_h, and of both contexts."""
+    return model.config.z_h_dim + model.config.z_c_dim + model.bridge.z_c_y_dim
+
+
+def sampled_poses(
+    model: DCMLS,
+    x: Float[tf.Tensor, "B *x"],
+    side: Float[tf.Tensor, "B 1"] | None,
+    noise: Float[tf.Tensor, "B K D"],
+) -> Float[tf.Tensor, "B K 21 3"]:
+    """Poses of which z_h and both contexts are sampled, by normal noise of `noise_size` numbers."""
+    q_h, q_c = model.encode_x(x, side)
+    sizes = [model.config.z_h_dim, model.config.z_c_dim, model.bridge.z_c_y_dim]
+    in_h, in_c, in_c_y = tf.split(noise, sizes, -1)
+    z_h = _flat(q_h.mean()[:, None] + q_h.stddev()[:, None] * in_h)
+    z_c_x = _flat(q_c.mean()[:, None] + q_c.stddev()[:, None] * in_c)
+    q_c_y = model.bridge(z_c_x)
+    z_c_y = q_c_y.mean() + q_c_y.stddev() * _flat(in_c_y)
+    y = model.decode_y(z_h, z_c_y)
+    return tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
+
+
+def sample_answer(
+    y: Float[tf.Tensor, "B K 21 3"], inputs: NetworkInputs, mean_scale_mm: float
+) -> Answer:
+    """Sampled poses in the camera's frame, and each joint's spread."""
+    answer = in_camera_frame(y, inputs["A"][:, None], mean_scale_mm)
+    spread = tf.math.reduce_variance(answer["joints"], axis=1)
+    std = tf.sqrt(tf.reduce_sum(spread, -1))
+    return checks.answer({**answer, "std": std, "std_mm": mean_scale_mm * std})
+
+
 def pose_answer(y: Pose, inputs: NetworkInputs, mean_scale_mm: float) -> Answer:
     """A network's poses in the camera's frame, and placed in their photo where it is known."""
     answer = in_camera_frame(y, inputs["A"], mean_scale_mm)
     if "box" in inputs and "K" in inputs:
         answer |= _placed(answer["joints_mm"], inputs["box"], inputs["K"])
-    return answer
+    return checks.answer(answer)
 
 
 def in_camera_frame(

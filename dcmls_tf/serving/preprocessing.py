@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, Shaped, UInt8
 from dcmls_tf import geometry, hand
 from dcmls_tf.config import Config
 from dcmls_tf.data import encoding
+from dcmls_tf.serving import checks, encoded
 
 # Arrays that stand for tensors: a tensor made at import would keep trainings to one host.
 NO_BOX: Any = np.zeros([1, 4], np.float32)
@@ -45,51 +46,48 @@ def from_photos(
     side: Int[tf.Tensor, "B"] = RIGHT_HAND,
     K: Float[tf.Tensor, "B 3 3"] = NO_K,
 ) -> NetworkInputs:
-    """Crops of encoded photos, each around its box."""
-    regions = {"image": image, "box": box, "side": side, "K": K}
-    regions = {name: rows_like(value, image) for name, value in regions.items()}
-    size = config.input_size
-    shapes = {"x": [size, size, 3], "A": [3, 3], "K": [3, 3], "box": [4]}
+    """Crops of encoded photos, each around its box. Refuses what `checks` and `encoded` do."""
+    image, size = encoded.checked(image)
+    width, height = tf.unstack(size, axis=-1)
+    side = checks.side(rows_like(side, image, "side"))
+    K = _known_camera(rows_like(K, image, "K"), geometry.typical_camera(height, width))
+    box = _known_box(rows_like(box, image, "box"), tf.cast(size, tf.float32), K, config)
+    regions: dict[str, tf.Tensor] = {"image": image, "box": box, "side": side, "K": K}
+    shapes = {"x": [config.input_size, config.input_size, 3], "A": [3, 3]}
     crops = tf.map_fn(
         lambda region: crop_photo(region, config),
         regions,
         fn_output_signature={k: tf.TensorSpec(v, tf.float32) for k, v in shapes.items()},
     )
-    return {
-        "x": crops["x"],
-        "side": regions["side"],
-        "A": crops["A"],
-        "K": crops["K"],
-        "box": crops["box"],
-    }
+    return {"x": crops["x"], "side": side, "A": crops["A"], "K": K, "box": box}
 
 
 def crop_photo(region: Mapping[str, tf.Tensor], config: Config) -> dict[str, tf.Tensor]:
-    """The crop of one hand: x `[S, S, 3]`, A and K `[3, 3]`, and its box `[4]` px.
+    """The crop of one hand: x `[S, S, 3]` and A `[3, 3]`.
 
-    `region` holds `image`, `box`, `side` and `K` as `from_photos` takes them, without `B`.
+    `region` holds `image`, `box`, `side` and `K` as `from_photos` takes them, without `B`, known
+    and checked.
     """
     pixels = tf.io.decode_image(region["image"], channels=3, expand_animations=False)
     pixels = tf.ensure_shape(pixels, [None, None, 3])
-    height, width = tf.unstack(tf.shape(pixels)[:2])
-    K = tf.where(region["K"][2, 2] == 0, geometry.typical_camera(height, width), region["K"])
-    box = _checked_box(region["box"], height, width, config)
-    corners = tf.reshape(box, [2, 2])
-    H, A = encoding.crop_to_hand({"uv": corners, "K": K, "side": region["side"]}, config)
+    corners = tf.reshape(region["box"], [2, 2])
+    H, A = encoding.crop_to_hand({"uv": corners, "K": region["K"], "side": region["side"]}, config)
     x = geometry.warp_image(pixels, H, config.input_size) - 0.5
-    return {"x": x, "A": A, "K": K, "box": box}
+    return {"x": x, "A": A}
 
 
-def _checked_box(box, height, width, config):
-    """The box, or for zeros the one whose crop is the whole image; refuses what is no box."""
-    size = tf.cast([width, height], tf.float32)
-    reach = tf.reduce_max(size) / config.crop_margin / 2
+def _known_camera(K, typical):
+    """Intrinsics, or the typical camera's for zeros."""
+    K = checks.intrinsics(K)
+    return tf.where(K[:, 2:, 2:] == 0, typical, K)
+
+
+def _known_box(box, size, K, config):
+    """The boxes, or for zeros the one whose crop is the whole image."""
+    reach = tf.reduce_max(size, -1, keepdims=True) / config.crop_margin / 2
     whole = tf.concat([size / 2 - reach, size / 2 + reach], -1)
-    box = tf.where(tf.reduce_all(box == 0), whole, box)
-    seen = tf.reduce_all((box[:2] < box[2:]) & (box[:2] < size) & (box[2:] > 0))
-    wanted = "box: give left < right and top < bottom, in px and over the image, or four zeros"
-    with tf.control_dependencies([tf.debugging.Assert(seen, [wanted, box, "in", size])]):
-        return tf.identity(box)
+    box = tf.where(tf.reduce_all(box == 0, -1, keepdims=True), whole, box)
+    return checks.box(box, size, K)
 
 
 def from_keypoints(
@@ -100,12 +98,15 @@ def from_keypoints(
     side: Int[tf.Tensor, "B"] = RIGHT_HAND,
     K: Float[tf.Tensor, "B 3 3"] = NO_K,
 ) -> NetworkInputs:
-    """Keypoints in px → joints in their crop."""
-    uv = tf.convert_to_tensor(keypoints)
-    palm, image_size, side, K = (rows_like(v, keypoints) for v in (palm, image_size, side, K))
+    """Keypoints in px → joints in their crop. Refuses what `checks` does."""
+    uv = checks.numbers("keypoints", tf.convert_to_tensor(keypoints))
+    palm = checks.numbers("palm", rows_like(palm, uv, "palm"))
+    side = checks.side(rows_like(side, uv, "side"))
+    image_size = checks.image_size(rows_like(image_size, uv, "image_size"))
     typical = geometry.typical_camera(image_size[:, 1], image_size[:, 0])
     guess = tf.where(image_size[:, :1, None] == 0, _straight_camera(uv), typical)
-    K = tf.where(K[:, 2:, 2:] == 0, guess, K)
+    K = _known_camera(rows_like(K, uv, "K"), guess)
+    uv = checks.keypoints(uv, K)
     H, A = encoding.crop_to_hand({"uv": uv, "K": K, "side": side}, config)
     if config.root == "palm":
         wrist, other = hand.PALM_JOINTS[config.dataset]
@@ -113,7 +114,7 @@ def from_keypoints(
         given = tf.reduce_any(palm != 0, -1, keepdims=True)
         uv = tf.concat([tf.where(given, palm, midway)[:, None], uv[:, 1:]], 1)
     x = geometry.to_unit_square(geometry.apply_homography(uv, H), config.input_size)
-    return {"x": x, "A": A, "side": side}
+    return {"x": checks.in_crop(x), "A": A, "side": side}
 
 
 def _straight_camera(uv: Float[tf.Tensor, "B N 2"]) -> Float[tf.Tensor, "B 3 3"]:
@@ -131,9 +132,16 @@ def from_crops(
     crops: UInt8[tf.Tensor, "B S S 3"] | Float[tf.Tensor, "B S S 3"],
     side: Int[tf.Tensor, "B"] = RIGHT_HAND,
 ) -> NetworkInputs:
-    """Square crops as in the photo: uint8, or float in [-0.5, 0.5]; left hands are mirrored."""
-    side = rows_like(side, crops)
-    x = tf.cast(crops, tf.float32) / 255 - 0.5 if crops.dtype == tf.uint8 else crops
+    """Square crops as in the photo: uint8, or float in [-0.5, 0.5]; left hands are mirrored.
+
+    Refuses what `checks` does.
+    """
+    side = checks.side(rows_like(side, crops, "side"))
+    x = (
+        tf.cast(crops, tf.float32) / 255 - 0.5
+        if crops.dtype == tf.uint8
+        else checks.crop_values(crops)
+    )
     A = tf.eye(3, batch_shape=[tf.shape(x)[0]])
     if config.side == "mirror":
         left = tf.equal(side, hand.LEFT)[:, None, None]
@@ -143,8 +151,9 @@ def from_crops(
 
 
 def rows_like(
-    value: Shaped[tf.Tensor, "#B *shape"], first: Shaped[tf.Tensor, "B *rest"]
+    value: Shaped[tf.Tensor, "#B *shape"], first: Shaped[tf.Tensor, "B *rest"], name: str
 ) -> Shaped[tf.Tensor, "B *shape"]:
     """An input, or one row that stands for all, with as many rows as the first input."""
     rows = tf.shape(first)[0]
+    value = checks.rows(name, value, rows)
     return tf.broadcast_to(value, tf.concat([[rows], tf.shape(value)[1:]], 0))

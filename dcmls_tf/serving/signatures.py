@@ -14,7 +14,8 @@ disk. The batch dimension is free, inputs and outputs are named:
 
 Inputs, `B` hands at once; all but the first have a default:
 
-    image      [B] text: encoded PNG, JPEG, BMP or GIF; EXIF orientation is not applied
+    image      [B] text: encoded PNG, JPEG or BMP of at most 50 million pixels; EXIF orientation
+               is not applied
     box        [B, 4] float32: left, top, right, bottom px of the joints' tight box; the crop's
                margin is added here. Zeros: the whole image is the crop
     keypoints  [B, 21, 2] float32 px, joint 0 the wrist
@@ -42,6 +43,11 @@ middle; where `image_size` is missing too, to look straight at the hand. Models 
 --perspective_crop need K to know how far off the axis the hand is: a wrong one turns the whole
 pose by the error of that angle, nothing in the middle of the image and most near its edge.
 
+An input that is none (see `checks` and `encoded`) is refused with INVALID_ARGUMENT and a sentence
+that names it, its row and what to give; no answer is ever NaN or infinite. A request has one
+status: a bad row refuses the request that it is in, and where a server puts the requests of
+several clients together, theirs too. So batching is off by default (docs/deployment.md).
+
 A SignatureDef holds the defaults, but servers older than it demand every input, and batching
 demands the same number of rows in all of them: a careful client sends them all.
 """
@@ -55,7 +61,7 @@ import tensorflow as tf
 from dcmls_tf import addons, hand
 from dcmls_tf.config import Config
 from dcmls_tf.data.statistics import TrainingStatistics
-from dcmls_tf.serving import preprocessing
+from dcmls_tf.serving import checks, preprocessing
 from dcmls_tf.serving.answers import Answer, ModelAnswers
 from dcmls_tf.serving.preprocessing import (
     NO_BOX,
@@ -221,6 +227,10 @@ def _of_crops(config: Config, dtype: Any, answer: Callable[[NetworkInputs], Answ
 def _of_codes(config: Config, answer: Callable[[tf.Tensor, tf.Tensor], Answer]) -> Signature:
     z_h_spec = tf.TensorSpec([None, config.z_h_dim], tf.float32, "z_h")
     z_c_spec = tf.TensorSpec([None, config.z_c_dim], tf.float32, "z_c")
+
+    def decoded(z_h, z_c):
+        return answer(checks.numbers("z_h", z_h), checks.numbers("z_c", z_c))
+
     if not config.z_c_dim:
-        return tf.function(lambda z_h: answer(z_h, z_h[:, :0]), input_signature=[z_h_spec])
-    return tf.function(lambda z_h, z_c: answer(z_h, z_c), input_signature=[z_h_spec, z_c_spec])
+        return tf.function(lambda z_h: decoded(z_h, z_h[:, :0]), input_signature=[z_h_spec])
+    return tf.function(lambda z_h, z_c: decoded(z_h, z_c), input_signature=[z_h_spec, z_c_spec])

@@ -242,7 +242,7 @@ def test_the_client_draws_what_the_checkpoint_says(protocol, host, frames, tmp_p
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--box=60,10,20,40"], "box: give left < right"),
+        (["--box=60,10,20,40"], "give left < right and top < bottom"),
         (["--box=1,2,x,4"], "--box=1,2,x,4"),
         (["--model=feet"], "Servable not found"),
         (["--image=nothing.png"], "--image=nothing.png"),

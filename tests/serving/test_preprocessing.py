@@ -25,20 +25,19 @@ def smooth(height, width):
 
 def test_what_stands_for_a_box_and_a_camera():
     c = Config(**SMALL)
-    given = {"image": tf.io.encode_png(smooth(48, 64)), "side": tf.constant(hand.RIGHT)}
-    neutral = {"box": tf.zeros(4), "K": tf.zeros([3, 3])}
+    photo = tf.constant([tf.io.encode_png(smooth(48, 64)).numpy()])
     # Whole image: the crop is the square that holds it. 53 degrees: focal length = longer side.
     reach = 64 / 1.5 / 2
     told = {
-        "box": tf.constant([32 - reach, 24 - reach, 32 + reach, 24 + reach], tf.float32),
-        "K": tf.constant([[64, 0, 32], [0, 64, 24], [0, 0, 1]], tf.float32),
+        "box": tf.constant([[32 - reach, 24 - reach, 32 + reach, 24 + reach]], tf.float32),
+        "K": tf.constant([[[64, 0, 32], [0, 64, 24], [0, 0, 1]]], tf.float32),
     }
-    crop, expected = (preprocessing.crop_photo({**given, **more}, c) for more in (neutral, told))
+    crop, expected = (preprocessing.from_photos(c, photo, **more) for more in ({}, told))
     for name, value in told.items():
         np.testing.assert_allclose(crop[name], value, atol=1e-4)
     np.testing.assert_allclose(crop["x"], expected["x"], atol=1.01 / 255)
-    assert np.all(crop["x"][:3] == -0.5)
-    assert np.all(crop["x"][5:-5] > -0.5)
+    assert np.all(crop["x"][0, :3] == -0.5)
+    assert np.all(crop["x"][0, 5:-5] > -0.5)
 
 
 def test_one_row_stands_for_every_hand():

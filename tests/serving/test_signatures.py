@@ -261,7 +261,7 @@ def _encoded(image, form):
 @pytest.mark.parametrize("box", [[50, 10, 20, 40], [10, 10, 10, 40], [70, 10, 90, 40]])
 def test_a_box_that_is_none_is_refused(box, rgb):
     photo = [tf.io.encode_png(np.zeros((48, 64, 3), np.uint8)).numpy()]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="box: give left < right"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="box: row 0 is no box over"):
         ask(rgb, "serving_default", image=photo, box=np.array([box], np.float32))
 
 

@@ -1,0 +1,101 @@
+"""Pictures judged by their first bytes: sizes as a decoder has them, and bombs that stay shut."""
+
+import io
+import resource
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dcmls_tf import images
+from dcmls_tf.serving import checks, encoded
+
+W, H = 37, 23
+PIXELS = np.random.default_rng(0).integers(0, 255, (H, W, 3), np.uint8)
+
+
+def content_of(form, **options):
+    content = io.BytesIO()
+    Image.fromarray(PIXELS).save(content, form, **options)
+    return content.getvalue()
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def blank_png(width, height):
+    """A PNG of one bit a pixel, all of it black: some kilobytes for millions of pixels."""
+    packer = zlib.compressobj(9)
+    row = bytes(1 + -(-width // 8))
+    body = b"".join(packer.compress(row * 1000) for _ in range(height // 1000)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return encoded.PNG + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def top_down_bmp():
+    rows = PIXELS[..., ::-1].reshape(H, 3 * W)
+    body = b"".join(row.tobytes() + bytes(-len(row) % 4) for row in rows)
+    header = struct.pack("<IiiHHIIiiII", 40, W, -H, 1, 24, 0, len(body), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + len(body), 0, 0, 54) + header + body
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        content_of("png"),
+        content_of("jpeg"),
+        content_of("jpeg", progressive=True, quality=98),
+        content_of("bmp"),
+        top_down_bmp(),
+    ],
+    ids=["png", "jpeg", "progressive jpeg", "bmp", "bmp whose rows go down"],
+)
+def test_the_header_says_what_the_decoder_gives(content):
+    _, size = encoded.checked(tf.constant([content]))
+    decoded = tf.io.decode_image(content, channels=3)
+    assert size.numpy().tolist() == [[W, H]] == [list(decoded.shape[1::-1])]
+
+
+def refusal_of(contents):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        encoded.checked(tf.constant(contents))
+    return checks.refusal(raised.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"B", b"no picture", encoded.PNG, encoded.PNG + b"\xff" * 30, b"BM" + b"\0" * 40,
+     content_of("gif"), content_of("webp"), content_of("tiff")],
+    ids=["empty", "one byte", "text", "cut PNG", "PNG of minus one", "BMP of nothing", "GIF",
+         "WebP", "TIFF"],
+)  # fmt: skip
+def test_what_is_no_picture_is_named(content):
+    said = refusal_of([content_of("png"), content])
+    assert said == "image: row 1 is no PNG, JPEG or BMP; give one"
+
+
+def test_a_cut_jpeg_is_refused():
+    assert "Invalid JPEG data" in refusal_of([encoded.JPEG + b"\xe0"])
+
+
+def test_a_picture_of_400_million_pixels_is_not_decoded():
+    content = blank_png(20_000, 20_000)
+    assert len(content) < 60_000
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    assert "image: row 0 has more than 50 million pixels" in refusal_of([content])
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert after.ru_maxrss - before.ru_maxrss < 100_000  # kB; decoded it takes 1.2 GB.
+    assert after.ru_utime - before.ru_utime < 2
+
+
+def test_a_jpeg_of_many_scans_is_not_decoded():
+    """The last scan of a progressive JPEG over and over: each goes through all pixels."""
+    content = content_of("jpeg", progressive=True)
+    scans, last = content.count(images.START_OF_SCAN), content.rindex(images.START_OF_SCAN)
+    bomb = content[:-2] + content[last:-2] * 500 + content[-2:]
+    assert f"of more than 32 scans; store it anew ({scans + 500})" in refusal_of([bomb])
+    encoded.checked(tf.constant([content]))
