@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import math
 import os
 from typing import Any
 
@@ -14,6 +15,8 @@ from dcmls_tf.evaluation import provenance
 
 # The file's name in a SavedModel's assets and in a TFLite file.
 METADATA_FILE = "metadata.json"
+# A model's metadata takes a few kilobytes.
+MOST_BYTES = 1 << 20
 # What a report says about a model, for its metadata.
 REPORTED = ("dataset", "source", "split", "samples", "joints", "epe_mm", "auc_20_50", "scale_mean")
 MEANING = {
@@ -47,12 +50,33 @@ def describe(config: Config, statistics: TrainingStatistics, run_dir: str, step:
     }
 
 
+def parse(content: bytes, path: str) -> Metadata:
+    """The metadata in the JSON text that `--model=path` holds. Raises `UserError`."""
+    try:
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it is longer than {MOST_BYTES} bytes")
+        metadata = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"--model={path}: its metadata is damaged ({error})") from None
+    if not isinstance(metadata, dict):
+        raise UserError(f"--model={path}: its metadata is damaged (it is no JSON object)")
+    return metadata
+
+
 def config_of(metadata: Metadata, path: str) -> Config:
     """The `Config` in the metadata of `--model=path`. Raises `UserError`."""
     try:
         return Config(**metadata["config"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, UserError) as error:
         raise UserError(f"--model={path}: its metadata is of another version ({error})") from None
+
+
+def mean_scale_mm_of(metadata: Metadata, path: str) -> float:
+    """The training set's mean scale bone in the metadata of `--model=path`. Raises `UserError`."""
+    value = metadata.get("mean_scale_mm")
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return float(value)
+    raise UserError(f"--model={path}: its metadata is damaged (mean_scale_mm is {value!r:.40})")
 
 
 def _source(config: Config) -> str:

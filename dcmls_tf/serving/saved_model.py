@@ -2,13 +2,16 @@
 
     <out_dir>/<version>/saved_model.pb, variables/    the signatures of `signatures`
                         assets/metadata.json          where the model comes from, how good it is
-                        assets.extra/                 requests that a server warms up with
+                        assets.extra/                 requests that a server warms up with, and
+                                                      SHA256SUMS of all other files
 
 They load without Keras and without this package: `tf.saved_model.load`, TensorFlow Serving.
+
+A SavedModel is a program: its graph can read and write files (SECURITY.md). `load` refuses one
+that is damaged, which its checksums tell; they say nothing about who made it.
 """
 
 import dataclasses
-import json
 import os
 import shutil
 import tempfile
@@ -19,12 +22,16 @@ import tensorflow as tf
 
 from dcmls_tf import files
 from dcmls_tf.errors import UserError
-from dcmls_tf.serving import warm_up
+from dcmls_tf.serving import checks, checksums, warm_up
+from dcmls_tf.serving import metadata as metadata_lib
 from dcmls_tf.serving.metadata import METADATA_FILE, Metadata
 from dcmls_tf.serving.signatures import ServedModel, neutral_input
 
 # Beside the versions, of which TensorFlow Serving sees only names that are numbers.
 LITE_FOLDER = "lite"
+GRAPH = "saved_model.pb"
+# A ResNet-18's graph takes 2 MB.
+MOST_GRAPH_BYTES = 128 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +47,7 @@ class LoadedSavedModel:
     def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs a signature on arrays; inputs that are not given are neutral. Name → array.
 
-        Raises `UserError` with what the graph says when it refuses an input.
+        Raises `UserError` with the graph's sentence when it refuses an input.
         """
         function = self.signatures[signature]
         specs = function.structured_input_signature[1]
@@ -49,9 +56,8 @@ class LoadedSavedModel:
         try:
             answer = function(**{n: tf.cast(v, specs[n].dtype) for n, v in values.items()})
         except tf.errors.InvalidArgumentError as error:
-            raise UserError(
-                f"{self.path}: {signature} refuses its input: {error.message}"
-            ) from None
+            said = checks.refusal(error)
+            raise UserError(f"{self.path}: {signature} refuses its input: {said}") from None
         return {name: value.numpy() for name, value in answer.items()}
 
 
@@ -85,6 +91,7 @@ def save(
     if with_warm_up:
         name = os.path.basename(os.path.abspath(out_dir))
         warm_up.write(os.path.join(partial, warm_up.WARM_UP_FILE), served, name)
+    checksums.write(partial)
     os.rename(partial, folder)
     return folder
 
@@ -122,11 +129,14 @@ def find(path: str) -> str:
 def load(path: str) -> LoadedSavedModel:
     """The SavedModel in `path`, or its highest version. Raises `UserError`."""
     folder = find(path)
+    checksums.check(folder, required=(GRAPH, f"assets/{METADATA_FILE}"))
+    with open(os.path.join(folder, "assets", METADATA_FILE), "rb") as file:
+        metadata = metadata_lib.parse(file.read(metadata_lib.MOST_BYTES + 1), folder)
+    if os.path.getsize(os.path.join(folder, GRAPH)) > MOST_GRAPH_BYTES:
+        raise UserError(f"--model={folder}: its graph is larger than {MOST_GRAPH_BYTES >> 20} MB")
     try:
-        with open(os.path.join(folder, "assets", METADATA_FILE)) as file:
-            metadata = json.load(file)
         root = tf.saved_model.load(folder)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # TensorFlow raises nearly anything on graphs of another make.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"--model={folder}: is damaged or of another make ({reason})") from None
     return LoadedSavedModel(dict(root.signatures), metadata, folder, root)

@@ -48,7 +48,23 @@ def test_a_damaged_report_is_named(content, tmp_path):
         metadata.describe(CONFIG, STATISTICS, str(tmp_path), step=7)
 
 
-@pytest.mark.parametrize("read", [{}, {"config": {"colour_of_the_sky": 1}}])
+@pytest.mark.parametrize(
+    "read",
+    [
+        {},
+        {"config": None},
+        {"config": {"colour_of_the_sky": 1}},
+        {"config": {"input_size": "large"}},
+        {"config": {"z_dim": -1}},
+    ],
+)
 def test_metadata_of_another_version_is_named(read):
     with pytest.raises(UserError, match="--model=hands: its metadata is of another version"):
         metadata.config_of(read, "hands")
+
+
+@pytest.mark.parametrize("value", [None, "36", [36.5], True, 0, -1.0, float("nan"), float("inf")])
+def test_a_mean_hand_that_is_none_is_named(value):
+    with pytest.raises(UserError, match=r"--model=hands: .*mean_scale_mm"):
+        metadata.mean_scale_mm_of({"mean_scale_mm": value}, "hands")
+    assert metadata.mean_scale_mm_of({"mean_scale_mm": 36.5}, "hands") == 36.5
