@@ -91,7 +91,7 @@ def untrained_row(encoder: Any, size: int, width: int, precision: str) -> Row:
     model = variants.from_config(config)
     for weight in model.weights:  # No branch starts at zero, which a converter could drop.
         weight.assign(weight + 0.01 * rng.normal(size=weight.shape))
-    content = tflite.convert(model, config, precision, calibration)
+    content = tflite.convert(model, precision, calibration)
     name = f"{encoder}, {width} wide, {precision}"
     return {"name": name, "px": size, "content": content, "epe": "not trained"}
 
@@ -103,7 +103,7 @@ def trained_rows(run_dir: str, precisions: Sequence[str], split: str) -> Iterato
     calibration = tflite.calibration_inputs(builder, config)
     scale_mm = TrainingStatistics.load(run_dir).mean_scale_mm
     for precision in precisions:
-        content = tflite.convert(model, config, precision, calibration)
+        content = tflite.convert(model, precision, calibration)
         batches = pipeline.evaluation_batches(builder, config, split, tflite.EVALUATION_BATCH)
         predict = TFLiteModel.from_bytes(content).predict
         errors = model_card.measure(predict, batches, scale_mm)

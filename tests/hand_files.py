@@ -71,6 +71,6 @@ def write_exports(run_dir: str, folder: Path) -> tuple[str, str]:
     description = metadata.describe(config, statistics, run_dir, step)
     served = ServedModel.from_run(model, run_dir)
     saved_model.save(served, description, str(folder / "hands"), 1, with_warm_up=False)
-    content = tflite.with_metadata(tflite.convert(model, config, "float32"), description)
+    content = tflite.with_metadata(tflite.convert(model, "float32"), description)
     (folder / "hand.tflite").write_bytes(content)
     return str(folder / "hands"), str(folder / "hand.tflite")

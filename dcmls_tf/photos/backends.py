@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from dcmls_tf import config as config_lib
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.serving import answers, metadata, preprocessing, saved_model
-from dcmls_tf.serving.signatures import SERVING_DEFAULT, ServedModel
+from dcmls_tf.serving.signatures import HYPOTHESES, SERVING_DEFAULT, ServedModel
 from dcmls_tf.serving.tflite import TFLiteModel
 
 
@@ -81,9 +82,7 @@ class RunBackend:
 
 
 class TFLiteBackend:
-    """A TFLite file; what a SavedModel has in its graph is done around it. It cannot sample."""
-
-    signatures = frozenset({SERVING_DEFAULT})
+    """A TFLite file; what a SavedModel has in its graph is done around it."""
 
     def __init__(self, path: str):
         self._model = TFLiteModel(path)
@@ -91,17 +90,25 @@ class TFLiteBackend:
             raise UserError(f"--model={path}: has no metadata; export it with export/export.py")
         self.config = metadata.config_of(self._model.metadata, path)
         self._mean_scale_mm = self._model.metadata["mean_scale_mm"]
+        self.signatures = frozenset(
+            {SERVING_DEFAULT} | ({HYPOTHESES} if self._model.can_sample else set())
+        )
 
     def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs `serving_default`; see `PoseBackend.answer`."""
-        del signature  # There is one.
-        tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        if self.config.modality == "rgb":
-            network_inputs = preprocessing.from_photos(self.config, **tensors)
-        else:
-            network_inputs = preprocessing.from_keypoints(self.config, **tensors)
+        """Runs a signature for one hand; see `PoseBackend.answer`."""
+        seed = inputs.pop("seed", np.zeros(1, int))
+        network_inputs = self._network_inputs(inputs)
+        if signature == HYPOTHESES:
+            y = tf.constant(self._model.sample(int(seed[0]), network_inputs)[None])
+            return _arrays(answers.sample_answer(y, network_inputs, self._mean_scale_mm))
         y = tf.constant(self._model.predict(network_inputs))
         return _arrays(answers.pose_answer(y, network_inputs, self._mean_scale_mm))
+
+    def _network_inputs(self, inputs: Mapping[str, np.ndarray]) -> preprocessing.NetworkInputs:
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        if self.config.modality == "rgb":
+            return preprocessing.from_photos(self.config, **tensors)
+        return preprocessing.from_keypoints(self.config, **tensors)
 
 
 def _arrays(tensors: answers.Answer) -> dict[str, np.ndarray]:

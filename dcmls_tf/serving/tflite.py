@@ -1,4 +1,4 @@
-"""TFLite files for LiteRT: one network x → y, in four precisions, and how to run them.
+"""TFLite files for LiteRT: a model's network x → y, in four precisions, and how to run them.
 
     float32   the checkpoint's numbers
     float16   weights halved; computes in float32 on CPUs
@@ -10,6 +10,10 @@ where the model was trained so) or `[1, 21, 2]`, and `side` `[1, 1]` for models 
 --side=input. Output `joints` `[1, 21, 3]` is in scale bones, root-relative, in the crop's frame.
 Preprocessing is not in the file: decoding and cropping are the device's own business.
 
+Files of models with codes have a second signature, `spread`: `x`, `side` and standard normal
+`noise` `[1, K, D]` give `joints` `[K, 21, 3]`, poses that the model holds possible. Both share
+the weights.
+
 Each file carries `metadata.json` as TFLite's associated files do: a zip archive at its end.
 """
 
@@ -17,9 +21,10 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -30,13 +35,17 @@ from dcmls_tf import addons, files, litert
 from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline
 from dcmls_tf.errors import UserError
-from dcmls_tf.model import predict_pose, side_input, zeros_x
-from dcmls_tf.serving import model_card
+from dcmls_tf.model import DCMLS, predict_pose, side_input, zeros_x
+from dcmls_tf.serving import answers, model_card
 from dcmls_tf.serving.metadata import METADATA_FILE, Metadata
+from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, SERVING_DEFAULT
 from dcmls_tf.variants import Model
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 OUTPUT = "joints"
+# Named so that it comes after `serving_default`: what runs a file without naming a signature runs
+# the first in the alphabet.
+SPREAD, NOISE = "spread", "noise"
 CALIBRATION_EXAMPLES = 256
 EVALUATION_BATCH = 64
 
@@ -70,7 +79,7 @@ def export(
     rows = {}
     for precision in PRECISIONS:
         name = f"{precision}.tflite"
-        content = convert(model, config, precision, calibration)
+        content = convert(model, precision, calibration)
         content = with_metadata(content, {**metadata, "precision": precision})
         files.write(os.path.join(partial, name), content)
         rows[name] = {
@@ -82,8 +91,8 @@ def export(
     os.rename(partial, folder)
 
 
-class _Network(tf.Module):
-    """x → y with its weights tracked as `tf.Variable`s, which the converter can freeze.
+class _Weights(tf.Module):
+    """A model's weights as tracked `tf.Variable`s, which the converter can freeze.
 
     It must not see Keras's variables: files made from those fail when they run.
     """
@@ -93,44 +102,67 @@ class _Network(tf.Module):
         names = ("encoder_x", "translator", "decoder_y")
         networks = model.networks()
         self.weights = [addons.tf_variables(networks[n]) for n in names if n in networks]
-        self._predict = lambda **inputs: model(**inputs, training=False)
-
-    def function(self, config: Config) -> Any:
-        """The concrete function of a batch of one."""
-        specs = {
-            name: tf.TensorSpec(value.shape, tf.float32, name)
-            for name, value in zip(("x", "side"), zeros_x(config), strict=True)
-            if value is not None
-        }
-        call = tf.function(lambda **inputs: {OUTPUT: self._predict(**inputs)})
-        return call.get_concrete_function(**specs)
 
 
-def convert(
-    model: Model, config: Config, precision: str, calibration: Iterable[Inputs] = ()
-) -> bytes:
+def _signatures(model: Model) -> dict[str, Any]:
+    """The concrete functions of a batch of one, by name."""
+    specs = {
+        name: tf.TensorSpec(value.shape, tf.float32, name)
+        for name, value in zip(("x", "side"), zeros_x(model.config), strict=True)
+        if value is not None
+    }
+    pose = tf.function(lambda **inputs: {OUTPUT: model(**inputs, training=False)})
+    functions = {SERVING_DEFAULT: pose.get_concrete_function(**specs)}
+    if isinstance(model, DCMLS):
+        size = [1, DEFAULT_HYPOTHESES, answers.noise_size(model)]
+        noise = tf.TensorSpec(size, tf.float32, NOISE)
+        functions[SPREAD] = _spread(model).get_concrete_function(**specs, noise=noise)
+    return functions
+
+
+def _spread(model: DCMLS) -> Any:
+    return tf.function(
+        lambda *, x, noise, side=None: {OUTPUT: answers.sampled_poses(model, x, side, noise)[0]}
+    )
+
+
+def convert(model: Model, precision: str, calibration: Iterable[Inputs] = ()) -> bytes:
     """The bytes of a TFLite file.
 
     Args:
         model: what `checkpoints.load_model` returns.
-        config: its `Config`.
         precision: one of `PRECISIONS`.
         calibration: for `int8`, what `calibration_inputs` returns.
     """
-    network = _Network(model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.function(config)], network)
-    if precision != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if precision == "int8":
-        converter.representative_dataset = lambda: iter(calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-    with warnings.catch_warnings():
-        # The converter calibrates with TensorFlow's own interpreter, which is deprecated.
-        warnings.simplefilter("ignore", UserWarning)
-        return converter.convert()
+    functions = _signatures(model)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(_Weights(model), folder, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, list(functions))
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            examples = list(calibration)
+            converter.representative_dataset = lambda: _by_signature(examples, functions)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        with warnings.catch_warnings():
+            # The converter calibrates with TensorFlow's own interpreter, which is deprecated.
+            warnings.simplefilter("ignore", UserWarning)
+            return converter.convert()
+
+
+def _by_signature(
+    examples: Iterable[Inputs], functions: Mapping[str, Any]
+) -> Iterator[tuple[str, Inputs]]:
+    """Calibration inputs of each signature in turn."""
+    yield from ((SERVING_DEFAULT, inputs) for inputs in examples)
+    if SPREAD in functions:
+        size = functions[SPREAD].structured_input_signature[1][NOISE].shape
+        rng = np.random.default_rng(0)
+        for inputs in examples:
+            yield SPREAD, {**inputs, NOISE: rng.normal(size=size).astype(np.float32)}
 
 
 def calibration_inputs(
@@ -183,21 +215,42 @@ class TFLiteModel:
 
     def _open(self, content: bytes, num_threads: int) -> None:
         self._interpreter = litert.interpreter(content, num_threads)  # The runner needs it.
-        self._runner = self._interpreter.get_signature_runner()
-        self._inputs: dict[str, Any] = self._runner.get_input_details()
-        self._outputs: dict[str, Any] = self._runner.get_output_details()
+        names = self._interpreter.get_signature_list()
+        self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
+        self._inputs: dict[str, Any] = self._runners[SERVING_DEFAULT].get_input_details()
+        self._outputs: dict[str, Any] = self._runners[SERVING_DEFAULT].get_output_details()
         self.metadata = _metadata(content)
+
+    @property
+    def can_sample(self) -> bool:
+        """Whether the file has the signature `spread`."""
+        return SPREAD in self._runners
 
     def __call__(self, **inputs: np.ndarray) -> Float[np.ndarray, "1 21 3"]:
         """The `joints` of arrays with one row each."""
-        given = {name: _quantised(value, self._inputs[name]) for name, value in inputs.items()}
-        return _dequantised(self._runner(**given)[OUTPUT], self._outputs[OUTPUT])
+        return self._run(SERVING_DEFAULT, inputs)
 
-    def predict(self, batch: Mapping[str, Any]) -> Float[np.ndarray, "B 21 3"]:
-        """The poses of a pipeline batch, in scale bones and the crop's frame."""
+    def sample(self, seed: int, batch: Mapping[str, Any]) -> Float[np.ndarray, "K 21 3"]:
+        """Poses that the model holds possible for a batch of one; the same seed, the same poses."""
+        size = self._runners[SPREAD].get_input_details()[NOISE]["shape"]
+        noise = np.random.default_rng(seed).normal(size=size).astype(np.float32)
+        return self._run(SPREAD, {**self._columns(batch), NOISE: noise})
+
+    def _columns(self, batch: Mapping[str, Any]) -> Inputs:
         columns = {name: np.asarray(batch[name], np.float32) for name in self._inputs}
         if "side" in columns:
             columns["side"] = columns["side"][:, None]
+        return columns
+
+    def _run(self, signature: str, inputs: Inputs) -> np.ndarray:
+        runner = self._runners[signature]
+        details = runner.get_input_details()
+        given = {name: _quantised(value, details[name]) for name, value in inputs.items()}
+        return _dequantised(runner(**given)[OUTPUT], runner.get_output_details()[OUTPUT])
+
+    def predict(self, batch: Mapping[str, Any]) -> Float[np.ndarray, "B 21 3"]:
+        """The poses of a pipeline batch, in scale bones and the crop's frame."""
+        columns = self._columns(batch)
         rows = (
             {name: values[i : i + 1] for name, values in columns.items()}
             for i in range(len(columns["x"]))

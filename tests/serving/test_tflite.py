@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import variants
+from dcmls_tf import litert, variants
 from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.errors import UserError
-from dcmls_tf.model import predict_pose
-from dcmls_tf.serving import model_card, tflite
+from dcmls_tf.model import predict_pose, side_input
+from dcmls_tf.serving import answers, model_card, tflite
 from dcmls_tf.serving.tflite import TFLiteModel
 
 rng = np.random.default_rng(0)
@@ -38,7 +38,7 @@ def batch_of(config, count):
 
 
 def written(path, model, precision, calibration=(), facts=None):
-    content = tflite.convert(model, model.config, precision, calibration)
+    content = tflite.convert(model, precision, calibration)
     path.write_bytes(tflite.with_metadata(content, facts) if facts else content)
     return TFLiteModel(str(path))
 
@@ -77,11 +77,39 @@ def test_an_int8_file_takes_and_gives_int8_and_stays_close(tmp_path):
     np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
 
 
+@pytest.mark.parametrize("options", [{"latent": "full"}, {"latent": "unified", "side": "input"}])
+def test_a_file_samples_the_models_poses(options, tmp_path):
+    model = model_of(modality="2d", **options)
+    batch = batch_of(model.config, 1)
+    model_file = written(tmp_path / "a.tflite", model, "float32")
+    assert model_file.can_sample
+    y = model_file.sample(3, batch)
+    size = [1, len(y), answers.noise_size(model)]
+    noise = np.random.default_rng(3).normal(size=size).astype(np.float32)
+    expected = answers.sampled_poses(
+        model, batch["x"], side_input(model.config, batch), tf.constant(noise)
+    )
+    np.testing.assert_allclose(y, expected[0], atol=1e-4)
+    assert np.ptp(y, axis=0).max() > 1e-2
+    assert np.abs(model_file.sample(4, batch) - y).max() > 1e-3
+
+
+def test_what_runs_a_file_without_naming_a_signature_gets_a_pose(tmp_path):
+    content = tflite.convert(model_of(modality="2d"), "float32")
+    (details,) = litert.interpreter(content).get_output_details()
+    assert details["shape"].tolist() == [1, 21, 3]
+
+
+def test_direct_regression_does_not_sample(tmp_path):
+    model = model_of(modality="2d", latent="none")
+    assert not written(tmp_path / "a.tflite", model, "float32").can_sample
+
+
 def test_smaller_precisions_are_smaller(tmp_path):
     model = model_of(modality="2d", joint_width=128)
     calibration = [{"x": x[None]} for x in batch_of(model.config, 8)["x"].numpy()]
     sizes = [
-        len(tflite.convert(model, model.config, precision, calibration))
+        len(tflite.convert(model, precision, calibration))
         for precision in ("float32", "float16", "dynamic")
     ]
     assert sizes[0] > 1.8 * sizes[1] > 1.8 * 1.5 * sizes[2]
