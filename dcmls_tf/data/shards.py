@@ -5,15 +5,18 @@ for images, and the metadata of TensorFlow Datasets (`tfds.builder_from_director
 too).
 """
 
+import functools
 import json
 import os
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import naming, read_only_builder
+from tensorflow_datasets.core import example_serializer, naming, read_only_builder
 
 from dcmls_tf.data import raw, records
-from dcmls_tf.data.examples import IMAGE, SPLITS
+from dcmls_tf.data.examples import IMAGE, SPLITS, RawExample
 from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 from dcmls_tf.errors import UserError
 
@@ -42,6 +45,29 @@ def are_in(folder: str) -> bool:
             return json.load(file).get("format") == "shards"
     except (OSError, ValueError):
         return os.path.exists(os.path.join(folder, _INFO[0]))
+
+
+def serialized(example: RawExample, images: bool) -> bytes:
+    """The record of a canonical example."""
+    features, serializer = _serializer(images)
+    proto = serializer.get_tf_example(features.encode_example(example))
+    return proto.SerializeToString(deterministic=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _serializer(images: bool) -> tuple[Any, Any]:
+    """TFDS's features of an example, and what writes one as a `tf.train.Example`."""
+    features: Any = raw.features(images)
+    return features, example_serializer.ExampleSerializer(features.get_serialized_info())
+
+
+def read(path: str) -> Iterator[RawExample]:
+    """The examples of a shard with pictures, which stay encoded."""
+    features: Any = raw.features(True)
+    decoders = {IMAGE: tfds.decode.SkipDecoding()}
+    for record in tf.data.TFRecordDataset(path):
+        example = features.deserialize_example(record, decoders=decoders)
+        yield cast(RawExample, {key: value.numpy() for key, value in example.items()})
 
 
 def write_info(folder: str, images: bool) -> None:

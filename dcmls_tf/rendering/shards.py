@@ -9,23 +9,27 @@ file appears under its name when it is complete. The order of records is that of
 """
 
 import dataclasses
-import functools
 import glob
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import tqdm
 
 from dcmls_tf import files, hand
-from dcmls_tf.data import raw, rhd, shards
+from dcmls_tf.data import rhd, shards
 from dcmls_tf.data.examples import RawExample
 from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import backgrounds, crops, dataset, mix
 from dcmls_tf.rendering.scene import generator, sample_scene
 from dcmls_tf.rendering.workers import results
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import (  # pyright: ignore[reportMissingImports]
+        PipelineOptions,
+    )
 
 FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 2048
 _CROPS = 2  # a stage in `generator`
@@ -63,7 +67,7 @@ def shard(plan: Plan, number: int) -> bytes:
         with tf.io.TFRecordWriter(path) as writer:
             for index in plan.indices(number):
                 for example in examples(plan, index):
-                    writer.write(_serialized(not plan.annotations_only, example))
+                    writer.write(shards.serialized(example, not plan.annotations_only))
         with open(path, "rb") as file:
             return file.read()
 
@@ -79,21 +83,6 @@ def examples(plan: Plan, index: int) -> Iterator[RawExample]:
             rng = generator(plan.seed, plan.split, index, _CROPS, side)
             crop = crops.render_crop(scene, side, rng, plan.photographs, plan.crop_size, mix.PHOTOS)
             yield {**crop.fields, "image": crop.encoded, "id": name}
-
-
-def _serialized(images: bool, example: RawExample) -> bytes:
-    features, serializer = _serializer(images)
-    proto = serializer.get_tf_example(features.encode_example(example))
-    return proto.SerializeToString(deterministic=True)
-
-
-@functools.lru_cache(maxsize=2)
-def _serializer(images: bool) -> tuple[Any, Any]:
-    """TFDS's features of an example, and what writes one as a `tf.train.Example`."""
-    from tensorflow_datasets.core import example_serializer
-
-    features: Any = raw.features(images)
-    return features, example_serializer.ExampleSerializer(features.get_serialized_info())
 
 
 class ShardJob:
@@ -118,12 +107,24 @@ def render_shards(
     crop_size: int = 256,
     frames_a_shard: int | None = None,
     progress: bool = True,
+    beam_options: "PipelineOptions | None" = None,
 ) -> None:
     """Renders what is missing of a data set of hands.
 
-    counts: `{split: number of frames}`, each of which gives one hand or two. Raises `UserError`
-    when `out_dir` holds a set made with other settings or cannot be written, or when
-    `background_dir` does not serve.
+    Args:
+        out_dir: folder to write; with `beam_options` one that all machines see under this path.
+        counts: `{split: number of frames}`, each of which gives one hand or two.
+        seed: every frame follows from it.
+        workers: processes of this machine.
+        background_dir: photographs, default scikit-image's own.
+        annotations_only: no images.
+        crop_size: longest side of a picture, px.
+        frames_a_shard: default `FRAMES_A_SHARD`, or `ANNOTATIONS_A_SHARD`.
+        progress: shows a bar.
+        beam_options: what renders instead of `workers` (see `dcmls_tf.beam`).
+
+    Raises `UserError` when `out_dir` holds a set made with other settings or cannot be written,
+    or when `background_dir` does not serve.
     """
     photographs = [] if annotations_only else backgrounds.photographs(background_dir)
     frames_a_shard = frames_a_shard or (ANNOTATIONS_A_SHARD if annotations_only else FRAMES_A_SHARD)
@@ -148,7 +149,16 @@ def render_shards(
         dataset.claim(out_dir, settings)
         for plan in plans:
             _extend(out_dir, plan)
-        _render_missing(out_dir, plans, workers, progress)
+        tasks = _missing(out_dir, plans)
+        if tasks:
+            shards.remove_info(out_dir)
+            _remove_partial(out_dir)
+        if tasks and beam_options:
+            from dcmls_tf.rendering import beam
+
+            beam.run(ShardJob(os.path.abspath(out_dir)), tasks, beam_options)
+        elif tasks:
+            _render(ShardJob(out_dir), tasks, sum(p.frames for p in plans), workers, progress)
         shards.write_info(out_dir, not annotations_only)
     except OSError as error:
         raise UserError(
@@ -179,23 +189,29 @@ def _remove(path: str) -> None:
         os.remove(path)
 
 
-def _render_missing(out_dir: str, plans: Sequence[Plan], workers: int, progress: bool) -> None:
-    """Renders the shards that are not there."""
-    tasks = [
+def _remove_partial(out_dir: str) -> None:
+    for path in glob.glob(os.path.join(glob.escape(out_dir), "*.partial")):
+        os.remove(path)
+
+
+def _missing(out_dir: str, plans: Sequence[Plan]) -> list[tuple[Plan, int]]:
+    """The shards that are not there."""
+    return [
         (plan, number)
         for plan in plans
         for number in range(plan.num_shards)
         if not os.path.exists(shards.shard_path(out_dir, plan.split, number))
     ]
-    if not tasks:
-        return
-    shards.remove_info(out_dir)
-    for path in glob.glob(os.path.join(glob.escape(out_dir), "*.partial")):
-        os.remove(path)
-    frames, to_come = sum(plan.frames for plan in plans), sum(len(p.indices(n)) for p, n in tasks)
+
+
+def _render(
+    job: ShardJob, tasks: Sequence[tuple[Plan, int]], frames: int, workers: int, progress: bool
+) -> None:
+    """Renders in processes of this machine, under a bar of all `frames`."""
+    initial = frames - sum(len(plan.indices(number)) for plan, number in tasks)
     bar = tqdm.tqdm(
-        total=frames, initial=frames - to_come, unit="frame", disable=not progress, smoothing=0.05
+        total=frames, initial=initial, unit="frame", disable=not progress, smoothing=0.05
     )
-    with bar, results(ShardJob(out_dir), tasks, workers) as done:
+    with bar, results(job, tasks, workers) as done:
         for count in done:
             bar.update(count)

@@ -1,0 +1,98 @@
+"""Hands as the detector sees them: shards of pictures → shards of its keypoints and true poses.
+
+What a 2D to 3D model reads of a photo is what a detector made of it, which is off most where a
+hand is hidden, turned away or small. A model learns those errors from the detector itself. Where
+it finds nothing the labelled keypoints stay, so that a model keeps knowing what exact ones mean.
+"""
+
+import functools
+import os
+import tempfile
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import tensorflow as tf
+import tqdm
+from jaxtyping import Float
+
+from dcmls_tf import files, hand
+from dcmls_tf.data import shards
+from dcmls_tf.data.examples import IMAGE, SPLITS, RawExample
+from dcmls_tf.photos.detection import Detection, Detector, iou
+from dcmls_tf.rendering import dataset
+from dcmls_tf.rendering.workers import results
+
+SAME_HAND_IOU = 0.3
+_PALM = list(hand.PALM_JOINTS["rhd"])
+
+
+def detect_shards(raw_dir: str, out_dir: str, workers: int = 1, progress: bool = True) -> None:
+    """Writes, for every shard of `raw_dir`, one of the same hands without pictures.
+
+    Shards that are there are kept. Raises `UserError` when `raw_dir` has no finished shards with
+    pictures, `out_dir` has others than its, or the detector's networks cannot be had.
+    """
+    shards.ShardBuilder(raw_dir, images=True)
+    tasks = [
+        (split, number)
+        for split in SPLITS
+        for number in range(len(shards.shard_paths(raw_dir, split)))
+        if not os.path.exists(shards.shard_path(out_dir, split, number))
+    ]
+    dataset.claim(out_dir, {"format": "shards", "detected_in": os.path.abspath(raw_dir)})
+    found = hands = 0
+    bar = tqdm.tqdm(total=len(tasks), unit="shard", disable=not progress)
+    with bar, results(DetectionJob(raw_dir, out_dir), tasks, workers) as counts:
+        for of_shard, in_shard in counts:
+            found, hands = found + of_shard, hands + in_shard
+            bar.update(1)
+            bar.set_postfix(found=f"{found / max(hands, 1):.0%}")
+    shards.write_info(out_dir, images=False)
+
+
+class DetectionJob:
+    """Makes one shard in a worker; returns how many hands the detector found, of how many."""
+
+    def __init__(self, raw_dir: str, out_dir: str) -> None:
+        self.raw_dir, self.out_dir = raw_dir, out_dir
+
+    def __call__(self, task: tuple[str, int]) -> tuple[int, int]:
+        split, number = task
+        found = hands = 0
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "shard")
+            with tf.io.TFRecordWriter(path) as writer:
+                for example, is_found in _examples(shards.shard_path(self.raw_dir, split, number)):
+                    writer.write(shards.serialized(example, images=False))
+                    found, hands = found + is_found, hands + 1
+            with open(path, "rb") as file:
+                files.write(shards.shard_path(self.out_dir, split, number), file.read())
+        return found, hands
+
+
+def _examples(path: str) -> Iterator[tuple[RawExample, bool]]:
+    """A shard's examples without pictures, and whether the detector found their hand."""
+    for example in shards.read(path):
+        pixels = cv2.imdecode(np.frombuffer(example[IMAGE], np.uint8), cv2.IMREAD_COLOR_RGB)
+        detection = of_hand(_detector()(np.asarray(pixels)), example["uv"])
+        labelled: RawExample = {k: v for k, v in example.items() if k != IMAGE}  # pyright: ignore[reportAssignmentType]
+        yield (with_detection(labelled, detection) if detection else labelled), bool(detection)
+
+
+@functools.lru_cache(maxsize=1)
+def _detector() -> Detector:
+    return Detector(max_hands=2)
+
+
+def of_hand(detections: list[Detection], uv: Float[np.ndarray, "21 2"]) -> Detection | None:
+    """The detection that lies on a hand whose joints are at `uv` px, or `None`."""
+    box = np.concatenate([uv.min(0), uv.max(0)])
+    best = max(detections, key=lambda detection: iou(detection.box, box), default=None)
+    return best if best and iou(best.box, box) > SAME_HAND_IOU else None
+
+
+def with_detection(example: RawExample, detection: Detection) -> RawExample:
+    """The example with the detector's keypoints and side; the palm's centre is midway, px."""
+    uv = detection.uv.astype(np.float32)
+    return {**example, "uv": uv, "palm_uv": uv[_PALM].mean(0), "side": detection.side}
