@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from dcmls_tf import files, hand
 from dcmls_tf.data import shards
-from dcmls_tf.data.examples import IMAGE, SPLITS, RawExample
+from dcmls_tf.data.examples import SPLITS, RawExample
 from dcmls_tf.photos.detection import Detection, Detector, iou
 from dcmls_tf.rendering import dataset
 from dcmls_tf.rendering.workers import results
@@ -73,11 +73,10 @@ class DetectionJob:
 
 def _examples(path: str) -> Iterator[tuple[RawExample, bool]]:
     """A shard's examples without pictures, and whether the detector found their hand."""
-    for example in shards.read(path):
-        pixels = cv2.imdecode(np.frombuffer(example[IMAGE], np.uint8), cv2.IMREAD_COLOR_RGB)
+    for encoded, example in shards.read(path):
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         detection = of_hand(_detector()(np.asarray(pixels)), example["uv"])
-        labelled: RawExample = {k: v for k, v in example.items() if k != IMAGE}  # pyright: ignore[reportAssignmentType]
-        yield (with_detection(labelled, detection) if detection else labelled), bool(detection)
+        yield (with_detection(example, detection) if detection else example), bool(detection)
 
 
 @functools.lru_cache(maxsize=1)

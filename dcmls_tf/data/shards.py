@@ -61,13 +61,14 @@ def _serializer(images: bool) -> tuple[Any, Any]:
     return features, example_serializer.ExampleSerializer(features.get_serialized_info())
 
 
-def read(path: str) -> Iterator[RawExample]:
-    """The examples of a shard with pictures, which stay encoded."""
+def read(path: str) -> Iterator[tuple[bytes, RawExample]]:
+    """Pictures, encoded, and all else of the examples of a shard."""
     features: Any = raw.features(True)
     decoders = {IMAGE: tfds.decode.SkipDecoding()}
     for record in tf.data.TFRecordDataset(path):
-        example = features.deserialize_example(record, decoders=decoders)
-        yield cast(RawExample, {key: value.numpy() for key, value in example.items()})
+        tensors = features.deserialize_example(record, decoders=decoders)
+        example = {key: value.numpy() for key, value in tensors.items()}
+        yield example.pop(IMAGE), cast(RawExample, example)
 
 
 def write_info(folder: str, images: bool) -> None:
