@@ -56,6 +56,27 @@ def test_the_square_turns_with_the_hand(degrees):
     assert np.linalg.det(roi[:2, :2]) > 0  # Not mirrored.
 
 
+@pytest.mark.parametrize("degrees", [0, 40, 180, -100])
+def test_the_square_around_joints_turns_with_the_hand(degrees):
+    """Knuckles are up in the square, which holds all joints and is a tenth nearer to the tips."""
+    upright = np.zeros((hand.NUM_JOINTS, 2))
+    fingers = upright[1:].reshape(5, 4, 2)  # Base to tip, the thumb first.
+    fingers[..., 0] = np.array([-40, -20, 0, 20, 40])[:, None]
+    fingers[..., 1] = -40, -60, -80, -90
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    uv = upright @ turn.T + [200, 150]
+    roi = detection.roi_of_joints(uv)
+    inside = (np.linalg.inv(roi) @ np.column_stack([uv, np.ones(len(uv))]).T).T
+    assert inside[:, :2].min() > 0
+    assert inside[:, :2].max() < 1
+    up = inside[hand.INDEX["middle_mcp"]] - inside[hand.WRIST]
+    assert up[1] < 0
+    assert abs(up[0]) < 0.3 * abs(up[1])
+    steady = upright[detection.STEADY_JOINTS]
+    assert np.linalg.det(roi[:2, :2]) == pytest.approx((2.0 * np.ptp(steady, axis=0).max()) ** 2)
+
+
 def test_a_square_is_cut_where_it_lies():
     pixels = np.zeros((60, 80, 3), np.uint8)
     pixels[20:30, 40:50] = 255
