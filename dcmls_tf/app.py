@@ -11,8 +11,10 @@ from dcmls_tf.errors import UserError
 INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
 
 
-def run(main: Callable[[list[str]], object]) -> None:
+def run(main: Callable[[list[str]], object], arguments: bool = False) -> None:
     """Parses the flags, runs `main(argv)` and exits, with 0 when it returns.
+
+    arguments: whether `main` takes what is no flag, such as what comes after `--`.
 
     A `UserError`, a flag that is not valid and an argument that is no flag become one line on
     stderr and status 1; an interrupt (Ctrl-C) exits with 130.
@@ -21,7 +23,8 @@ def run(main: Callable[[list[str]], object]) -> None:
     def guarded(argv: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)
         try:
-            _check_no_arguments(argv)
+            if not arguments:
+                _check_no_arguments(argv)
             main(argv)
         except UserError as error:
             _fail(error)

@@ -9,12 +9,17 @@ stopped; asking for more frames adds to what is there.
     python scripts/render.py --format=shards --out_dir=hands --training=120000 --evaluation=4000
 
 writes crops of single hands instead, compressed, and prepared as training wants them: both hands
-of a frame where both are well seen, and beside RHD's cameras those of photos and webcams.
+of a frame where both are well seen, and beside RHD's cameras those of photos and webcams. Those
+are rendered on many machines too, with the same bytes, by Apache Beam (see docs/scale.md):
+
+    python scripts/render.py --format=shards --out_dir=/shared/hands --runner=FlinkRunner -- \
+        --flink_master=host:8081 --parallelism=64
 """
 
 from absl import flags
 
-from dcmls_tf import app
+from dcmls_tf import app, beam
+from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import dataset
 
 flags.DEFINE_string("out_dir", None, "Folder to write; gets training/ and evaluation/.")
@@ -35,11 +40,15 @@ flags.DEFINE_integer(
     "crop_size", 256, "For shards: longest side of a hand's picture, px.", lower_bound=64
 )
 flags.mark_flag_as_required("out_dir")
+beam.define_flag()
 FLAGS = flags.FLAGS
 
 
-def main(_: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """Flags → one data set."""
+    beam_options = beam.from_flags(argv)
+    if beam_options and FLAGS.format != "shards":
+        raise UserError("--runner: renders shards alone; use --format=shards")
     counts = {"training": FLAGS.training, "evaluation": FLAGS.evaluation}
     dataset.check_counts(counts)
     options = {
@@ -53,13 +62,18 @@ def main(_: list[str]) -> None:
         from dcmls_tf.rendering import shards  # brings TensorFlow, which takes seconds
 
         shards.render_shards(
-            FLAGS.out_dir, counts, FLAGS.seed, crop_size=FLAGS.crop_size, **options
+            FLAGS.out_dir,
+            counts,
+            FLAGS.seed,
+            crop_size=FLAGS.crop_size,
+            beam_options=beam_options,
+            **options,
         )
 
 
 def cli() -> None:
     """The command `dcmls-render`."""
-    app.run(main)
+    app.run(main, arguments=True)
 
 
 if __name__ == "__main__":
