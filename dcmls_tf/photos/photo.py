@@ -22,8 +22,14 @@ from dcmls_tf.errors import UserError
 
 # Longer side of `Photo.pixels`; no network here sees more than 512 px of a hand.
 LARGEST_SIDE = 4096
-# Pillow refuses more than twice its own limit.
-MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
+# Of a picture, which is refused before it is decoded when it has more: with all that happens to it,
+# it takes 5 bytes a pixel. The largest photos of telephones that are used so have 108 million.
+MOST_PIXELS = 120_000_000
+# Formats that cameras and browsers write, as Pillow calls them. It reads others by programs of
+# their own (EPS by Ghostscript), which nobody's upload should start.
+FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM")
+# Rows of the reduced picture that are made at once.
+BAND = 64
 # Diagonal of a 35 mm frame, which EXIF's equivalent focal length goes by.
 FILM_DIAGONAL_MM = 43.27
 
@@ -64,7 +70,7 @@ def read(path: str, focal: float | None = None) -> Photo:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of odd metadata, which nothing here needs.
-            with Image.open(path) as image:
+            with Image.open(path, formats=_formats()) as image:
                 return _photo(path, image, focal)
     except UnidentifiedImageError:
         empty = os.path.getsize(path) == 0
@@ -82,14 +88,42 @@ def read(path: str, focal: float | None = None) -> Photo:
 def _photo(path: str, image: Image.Image, focal: float | None) -> Photo:
     if image.width * image.height > MOST_PIXELS:
         raise UserError(f"{path}: {_too_large()}")
+    if image.format in ("JPEG", "MPO") and _scans(path) > images.MOST_SCANS:
+        raise UserError(f"{path}: has more than {images.MOST_SCANS} scans; store it anew")
     film_mm = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
     turned = images.orientation(image) in images.TRANSPOSED
     size = (image.height, image.width) if turned else image.size
     image.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # JPEG decodes to an 8th, at no cost.
     factor = -(-max(image.size) // LARGEST_SIDE)
-    small = image.reduce(factor) if factor > 1 and image.mode in ("L", "RGB", "RGBA") else image
+    small = _reduced(image, factor) if factor > 1 else image
     pixels = np.array(to_rgb(ImageOps.exif_transpose(_with_exif(small, image))))
     return Photo(path, pixels, size, *camera(size, focal, film_mm))
+
+
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow reads."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _scans(path: str) -> int:
+    """How often a JPEG's file starts a scan, at most."""
+    with open(path, "rb") as file:
+        return file.read().count(images.START_OF_SCAN)
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """A picture in RGB, of a `factor`-th of its width and height.
+
+    Band by band: a picture of one bit a pixel would take 32 on its way through transparency.
+    """
+    width, height = image.size
+    small = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, small.height, BAND):
+        bottom = min((top + BAND) * factor, height)
+        band = to_rgb(image.crop((0, top * factor, width, bottom)))
+        small.paste(band.reduce(factor), (0, top))
+    return small
 
 
 def _with_exif(small: Image.Image, image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import bombs
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -180,6 +181,56 @@ def test_large_pictures_are_reduced(tmp_path, monkeypatch, pixels):
     assert close(picture.pixels, blocks, 1)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_large_pictures_of_every_kind_are_reduced(tmp_path, monkeypatch, mode):
+    """Also band by band, where the last band is smaller than the others."""
+    monkeypatch.setattr(photo, "LARGEST_SIDE", 20)
+    monkeypatch.setattr(photo, "BAND", 5)
+    grey = np.repeat(np.linspace(0, 255, 16).astype(np.uint8), 4)[None].repeat(50, 0)
+    if mode == "I;16":
+        image, expected = Image.fromarray(grey.astype(np.uint16) * 257), grey
+    else:
+        image = Image.fromarray(grey).convert(mode)
+        expected = np.asarray(image.convert("L"))
+    form = "tif" if mode == "CMYK" else "png"
+    picture = photo.read(saved(tmp_path, f"a.{form}", image))
+    assert picture.size == (64, 50)
+    assert picture.pixels.shape == (13, 16, 3)
+    blocks = expected[:48].reshape(12, 4, 16, 4).mean(axis=(1, 3))
+    assert close(picture.pixels[:12], np.repeat(blocks[..., None], 3, -1), 1)
+
+
+def test_a_jpeg_of_many_scans_is_refused(tmp_path, pixels):
+    path = tmp_path / "a.jpg"
+    saved(tmp_path, "a.jpg", Image.fromarray(pixels), progressive=True)
+    path.write_bytes(bombs.jpeg_of_scans(path.read_bytes(), 100))
+    with pytest.raises(UserError, match=r"a\.jpg: has more than 32 scans"):
+        photo.read(str(path))
+
+
+def test_formats_that_other_programs_read_are_refused(tmp_path, pixels):
+    """Pillow hands EPS to Ghostscript."""
+    path = saved(tmp_path, "a.eps", Image.fromarray(pixels))
+    with pytest.raises(UserError, match="is no picture"):
+        photo.read(path)
+
+
+def test_a_loop_of_links_gets_one_sentence(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png: is damaged or cannot be read"):
+        photo.read(str(tmp_path / "a.png"))
+
+
+def test_a_picture_of_169_million_pixels_is_not_decoded(tmp_path):
+    """A PNG of 13,000 × 13,000 px of one bit: 20 kB, which took 3.6 GB."""
+    path = tmp_path / "a.png"
+    path.write_bytes(bombs.blank_png(13_000, 13_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"a\.png: has more than 120 million pixels"):
+        photo.read(str(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
 def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
     path = saved(tmp_path, "a.png", Image.new("L", (100, 100)))
     monkeypatch.setattr(photo, "MOST_PIXELS", 5000)
@@ -191,9 +242,13 @@ def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_108_megapixels_fit_in_memory(tmp_path, name):
-    path = saved(tmp_path, name, Image.new("RGB", (12000, 9000), (10, 200, 30)))
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.png", "RGB"), ("a.jpg", "RGB"), ("a.png", "RGBA"), ("a.png", "1"), ("a.png", "P")],
+)
+def test_108_megapixels_fit_in_memory(tmp_path, name, mode):
+    plain = Image.new("RGB", (12000, 9000), (255, 255, 255) if mode == "1" else (10, 200, 30))
+    path = saved(tmp_path, name, plain.convert(mode))
     code = (
         "import resource, sys; from dcmls_tf.photos import photo;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
