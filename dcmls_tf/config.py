@@ -98,6 +98,12 @@ class Config:
         lower=0,
         upper=0.5,
     )
+    augment_bones: float = option(
+        0.0,
+        "For 2d: length of each bone, ± part of it; x is projected anew.",
+        lower=0,
+        upper=0.5,
+    )
     augment_view: float = option(
         0.0,
         "For 2d: rotation of the hand out of the image plane, ± degrees; x is projected anew.",
@@ -287,12 +293,9 @@ def _check_combinations(c: Config) -> None:
             f"--unpaired_dir={c.unpaired_dir}: the side of pictures without poses is not known, so "
             "they are not for --side=input"
         )
-    if c.augment_keypoints and c.modality != "2d":
-        raise UserError(
-            f"--augment_keypoints={c.augment_keypoints}: is for keypoints; use --modality=2d"
-        )
-    if c.augment_view and c.modality != "2d":
-        raise UserError(
-            f"--augment_view={c.augment_view}: an image cannot be seen from elsewhere; "
-            "use --modality=2d"
-        )
+    for name in ("augment_keypoints", "augment_bones", "augment_view"):
+        if getattr(c, name) and c.modality != "2d":
+            raise UserError(
+                f"--{name}={getattr(c, name)}: changes joints, which an image would not follow; "
+                "use --modality=2d"
+            )

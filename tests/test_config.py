@@ -56,8 +56,9 @@ def test_what_fits_together_is_taken(change: dict[str, Any]):
 @pytest.mark.parametrize(("bound", "outward"), [("lower", -1), ("upper", 1)])
 def test_bounds_are_inclusive_and_the_error_names_them(bound, outward):
     # What its own range allows and other options do not.
-    joints = {"modality": "2d"}
-    fits = {"gamma_z": {"latent": "unified"}, "augment_view": joints, "augment_keypoints": joints}
+    joints: dict[str, Any] = {"modality": "2d"}
+    fits = {"gamma_z": {"latent": "unified"}}
+    fits |= dict.fromkeys(("augment_view", "augment_bones", "augment_keypoints"), joints)
     for field in FIELDS:
         limit = field.metadata[bound]
         if limit is None:

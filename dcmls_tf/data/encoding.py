@@ -4,8 +4,9 @@ Every step is a function of one example, or of a batch of them where there is no
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import numpy as np
 import tensorflow as tf
 from jaxtyping import Float, UInt8
 
@@ -40,25 +41,29 @@ class Noise(NamedTuple):
     view_axis: _Number = 0.0
     view_angle: _Number = 0.0
     focal: _Number = 0.0
+    bones: Float[tf.Tensor, "*B 20"] | None = None
     keypoints: Float[tf.Tensor, "*B 64"] | None = None
 
 
 STILL = Noise()
-# The numbers that every example draws; `focal` and `keypoints` are drawn where they are used.
-NOISE_SIZE = len(Noise._fields) - 2
+# The numbers that every example draws, and what more it draws where an option asks for it.
+NOISE_SIZE = len(Noise._fields) - 3
+_BONES = hand.NUM_JOINTS - 1
 
 
 def extra_noise_size(config: Config) -> int:
     """The numbers that an example draws beside `NOISE_SIZE`."""
-    return 1 + detector_noise.SIZE if config.augment_focal or config.augment_keypoints else 0
+    wanted = config.augment_focal or config.augment_bones or config.augment_keypoints
+    return 1 + _BONES + detector_noise.SIZE if wanted else 0
 
 
 def as_noise(values: Float[tf.Tensor, "*B N"]) -> Noise:
     """The `Noise` whose numbers lie along the last axis of `values`."""
     if values.shape[-1] == NOISE_SIZE:
         return Noise(*tf.unstack(values, axis=-1))
-    numbers = tf.unstack(values[..., : NOISE_SIZE + 1], axis=-1)
-    return Noise(*numbers, keypoints=values[..., NOISE_SIZE + 1 :])
+    sizes = [NOISE_SIZE + 1, _BONES, detector_noise.SIZE]
+    numbers, bones, keypoints = tf.split(values, sizes, axis=-1)
+    return Noise(*tf.unstack(numbers, axis=-1), bones=bones, keypoints=keypoints)
 
 
 def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> ModelExample:
@@ -67,8 +72,8 @@ def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> M
     With `config.modality == "rgb"` it is one example with its `image` or `window`; otherwise
     any leading dimensions are fine.
     """
-    if noise is not STILL and config.augment_view:
-        example = seen_from_elsewhere(example, config, noise)
+    if noise is not STILL and (config.augment_view or config.augment_bones):
+        example = moved_in_space(example, config, noise)
     if noise.keypoints is not None:
         example = seen_by_a_detector(example, config, noise)
     H, A = crop_to_hand(example, config, noise)
@@ -93,16 +98,24 @@ def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> M
     }
 
 
-def seen_from_elsewhere(
-    example: CanonicalExample, config: Config, noise: Noise
-) -> CanonicalExample:
-    """The hand turned about its root out of the image plane, and projected anew."""
+def moved_in_space(example: CanonicalExample, config: Config, noise: Noise) -> CanonicalExample:
+    """The hand with bones of other lengths, turned about its root out of the image plane.
+
+    `uv` is projected anew; where it was off the joints' projections, a detector's say, it stays
+    off by as many px.
+    """
+    K = example["K"]
+    before = tf.concat([example["xyz_mm"], example["palm_mm"][..., None, :]], -2)
+    points = before
+    if noise.bones is not None:
+        points = other_bones(points, 1 + config.augment_bones * noise.bones, config)
+    joints = {**example, "xyz_mm": points[..., :-1, :], "palm_mm": points[..., -1, :]}
+    root_mm = root_of(with_root(cast(CanonicalExample, joints), config.root), config.root)
     axis = math.pi * noise.view_axis
     turn = geometry.tilt(axis, math.radians(config.augment_view) * noise.view_angle)
-    root_mm = root_of(with_root(example, config.root), config.root)
-    points = tf.concat([example["xyz_mm"], example["palm_mm"][..., None, :]], -2)
     points = geometry.rotate_about(points, turn, root_mm)
-    uv = geometry.project(points, example["K"])
+    seen = tf.concat([example["uv"], example["palm_uv"][..., None, :]], -2)
+    uv = geometry.project(points, K) + seen - geometry.project(before, K)
     return {
         **example,
         "xyz_mm": points[..., :-1, :],
@@ -110,6 +123,29 @@ def seen_from_elsewhere(
         "uv": uv[..., :-1, :],
         "palm_uv": uv[..., -1, :],
     }
+
+
+def other_bones(
+    points: Float[tf.Tensor, "*B 22 3"], factors: Float[tf.Tensor, "*B 20"], config: Config
+) -> Float[tf.Tensor, "*B 22 3"]:
+    """Joints, and after them the palm's centre, of a hand whose bones are longer by `factors`."""
+    joints = points[..., :-1, :]
+    bones = joints[..., 1:, :] - tf.gather(joints, hand.PARENTS[1:], axis=-2)
+    steps = tf.einsum("jb,...bd->...jd", _CHAIN, bones * (factors - 1)[..., None])
+    moved_palm = tf.reduce_mean(tf.gather(steps, hand.PALM_JOINTS[config.dataset], axis=-2), -2)
+    return points + tf.concat([steps, moved_palm[..., None, :]], -2)
+
+
+def _chain() -> Float[np.ndarray, "21 20"]:
+    """1 where a bone, named by the joint at its end, is between the wrist and a joint."""
+    chain = np.zeros([hand.NUM_JOINTS, hand.NUM_JOINTS], np.float32)
+    for joint in range(1, hand.NUM_JOINTS):
+        chain[joint] = chain[hand.PARENTS[joint]]
+        chain[joint, joint] = 1
+    return chain[:, 1:]
+
+
+_CHAIN = _chain()
 
 
 def seen_by_a_detector(example: CanonicalExample, config: Config, noise: Noise) -> CanonicalExample:
@@ -120,7 +156,7 @@ def seen_by_a_detector(example: CanonicalExample, config: Config, noise: Noise) 
     """
     factor = tf.exp(config.augment_focal * noise.focal)
     example = {**example, "K": geometry.with_focal(example["K"], factor)}
-    if not config.augment_keypoints:
+    if noise.keypoints is None or not config.augment_keypoints:
         return example
     uv = detector_noise.displaced(example["uv"], noise.keypoints, config.augment_keypoints)
     wrist, other = hand.PALM_JOINTS[config.dataset]

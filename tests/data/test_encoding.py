@@ -160,13 +160,14 @@ def _with_extra(seed: int, config: Config, count: int) -> Any:
 def test_another_focal_length_turns_x_and_y_together(stb):
     config = Config(modality="2d", augment_focal=0.4, dataset="stb")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
-    noise = as_noise(_with_extra(7, config, 16))
+    noise: Any = as_noise(_with_extra(7, config, 16))
     out = _numpy(encoding.encode(batch, config, noise))
     factor = out["K"][:, 0, 0] / batch["K"].numpy()[:, 0, 0]
     np.testing.assert_allclose(np.log(factor), 0.4 * noise.focal, rtol=1e-4)
     np.testing.assert_array_equal(out["K"][:, :, 2], batch["K"][:, :, 2])
     # x is what a camera of the wrong focal length makes of the true px.
-    seen = encoding.encode({**batch, "K": out["K"]}, config, noise._replace(focal=0.0))
+    refocused: Any = {**batch, "K": out["K"]}
+    seen = encoding.encode(refocused, config, noise._replace(focal=0.0))
     np.testing.assert_allclose(out["x"], seen["x"], atol=1e-5)
     np.testing.assert_allclose(out["y"], seen["y"], atol=1e-5)
 
@@ -174,7 +175,7 @@ def test_another_focal_length_turns_x_and_y_together(stb):
 def test_detected_keypoints_are_off_and_poses_are_not(stb):
     config = Config(modality="2d", augment_keypoints=0.04, dataset="stb")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
-    noise = as_noise(_with_extra(8, config, 16))
+    noise: Any = as_noise(_with_extra(8, config, 16))
     out = _numpy(encoding.encode(batch, config, noise))
     plain = _numpy(encoding.encode(batch, config.replace(augment_keypoints=0), noise))
     np.testing.assert_array_equal(out["xyz_mm"], plain["xyz_mm"])
@@ -187,3 +188,33 @@ def test_detected_keypoints_are_off_and_poses_are_not(stb):
     detected = encoding.detector_noise.displaced(batch["uv"], noise.keypoints, 0.04).numpy()
     middle = (detected[:, wrist] + detected[:, ring_mcp]) / 2
     np.testing.assert_allclose(out["uv"][:, 0], middle, atol=1e-3)
+
+
+def test_other_bones_are_longer_or_shorter_by_their_number_and_x_follows(stb):
+    config = Config(modality="2d", augment_bones=0.2, root="wrist", dataset="stb")
+    batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
+    noise: Any = as_noise(_with_extra(9, config, 16))
+    out = _numpy(encoding.encode(batch, config, noise))
+
+    def bones(xyz):
+        return xyz[:, 1:] - xyz[:, hand.PARENTS[1:]]
+
+    before, after = bones(batch["xyz_mm"].numpy()), bones(out["xyz_mm"])
+    np.testing.assert_allclose(after, before * (1 + 0.2 * noise.bones)[..., None], atol=0.01)
+    np.testing.assert_array_equal(out["xyz_mm"][:, 0], batch["xyz_mm"][:, 0])
+    for i in range(16):
+        np.testing.assert_allclose(
+            raw_trees.project(out["xyz_mm"][i], out["K"][i]), out["uv"][i], atol=0.02
+        )
+
+
+def test_what_a_detector_was_off_stays_when_the_hand_is_seen_from_elsewhere(stb):
+    config = Config(modality="2d", augment_view=40, root="wrist")
+    batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
+    off = np.float32(np.random.default_rng(1).normal(0, 3, (16, 21, 2)))
+    noise = as_noise(_draw(10, 16))
+    exact = encoding.moved_in_space(batch, config, noise)
+    detected: Any = {**batch, "uv": batch["uv"] + off}
+    seen = encoding.moved_in_space(detected, config, noise)
+    np.testing.assert_allclose(seen["uv"] - exact["uv"], off, atol=1e-3)
+    np.testing.assert_array_equal(seen["xyz_mm"], exact["xyz_mm"])
