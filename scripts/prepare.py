@@ -4,16 +4,20 @@
     python scripts/prepare.py --flagfile=configs/stb_2d.cfg
 
 Options are those of training; `--dataset`, `--raw_dir`, `--data_dir`, `--modality` (2d leaves
-images out) and `--stb_views` matter here.
+images out) and `--stb_views` matter here. Large sets are read on many processes or machines by
+Apache Beam (see docs/scale.md), and stored in the same order:
+
+    python scripts/prepare.py --dataset=rhd --raw_dir=RHD_published_v2 --runner=DirectRunner
 """
 
-from dcmls_tf import app, config
+from dcmls_tf import app, beam, config
 from dcmls_tf.data import preparation
 
 
-def main(_: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """Flags → one prepared folder."""
-    builder = preparation.from_config(config.from_flags())
+    beam_options = beam.from_flags(argv)
+    builder = preparation.from_config(config.from_flags(), beam_options)
     for split, info in builder.info.splits.items():
         print(f"{split}: {info.num_examples} examples")
     print(f"prepared: {builder.data_path}")
@@ -22,7 +26,8 @@ def main(_: list[str]) -> None:
 def cli() -> None:
     """The command `dcmls-prepare`."""
     config.define_flags()
-    app.run(main)
+    beam.define_flag()
+    app.run(main, arguments=True)
 
 
 if __name__ == "__main__":

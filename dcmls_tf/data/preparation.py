@@ -8,18 +8,31 @@ processes that want it at once, one makes it and the others wait.
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import filelock
+import tensorflow_datasets as tfds
 from absl import logging
 
+from dcmls_tf import beam
 from dcmls_tf.config import Config
 from dcmls_tf.data import rhd, shards, stb
 from dcmls_tf.data.raw import Builder, PreparedData, RawConfig, RawFolder
 from dcmls_tf.errors import UserError
 
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import (  # pyright: ignore[reportMissingImports]
+        PipelineOptions,
+    )
+
 
 def prepare(
-    dataset: str, raw_dir: str, data_dir: str, images: bool, stb_views: str = "left"
+    dataset: str,
+    raw_dir: str,
+    data_dir: str,
+    images: bool,
+    stb_views: str = "left",
+    beam_options: "PipelineOptions | None" = None,
 ) -> PreparedData:
     """The TFDS builder of a raw folder's examples, prepared under `data_dir`.
 
@@ -30,6 +43,8 @@ def prepare(
         data_dir: folder for prepared data.
         images: whether examples have their image; 2D tasks do without.
         stb_views: `left`, `both` or `color`.
+        beam_options: lets Apache Beam read the images (see `dcmls_tf.beam`); its machines share
+            both folders, under the same paths.
 
     Raises `UserError` when the raw folder lacks what is asked, or a file is damaged.
     """
@@ -39,7 +54,7 @@ def prepare(
         return shards.ShardBuilder(raw_dir, images)
     make, folder, contents = _reader(dataset, raw_dir, images, stb_views)
     name = f"{contents}-{'images' if images else 'joints'}-{folder.fingerprint()}"
-    config = RawConfig(name=name, raw=folder)
+    config = RawConfig(name=name, raw=folder, by_beam=beam_options is not None)
     builder, prepared = _in_data_dir(make, data_dir, config)
     if prepared:
         return builder
@@ -47,14 +62,16 @@ def prepare(
         # Once more: it may have been prepared while this process waited.
         builder, prepared = _in_data_dir(make, data_dir, config)
         if not prepared:
-            _write(builder, raw_dir)
+            _write(builder, raw_dir, beam_options)
     return builder
 
 
-def from_config(config: Config) -> PreparedData:
+def from_config(config: Config, beam_options: "PipelineOptions | None" = None) -> PreparedData:
     """`prepare` as a `Config` asks."""
     images = config.modality == "rgb"
-    return prepare(config.dataset, config.raw_dir, config.data_dir, images, config.stb_views)
+    return prepare(
+        config.dataset, config.raw_dir, config.data_dir, images, config.stb_views, beam_options
+    )
 
 
 def _reader(
@@ -86,11 +103,16 @@ def _lock(data_dir: str, name: str) -> filelock.AcquireReturnProxy:
         raise UserError(f"--data_dir={data_dir}: cannot be written ({error.strerror})") from None
 
 
-def _write(builder: Builder, raw_dir: str) -> None:
+def _write(builder: Builder, raw_dir: str, beam_options: "PipelineOptions | None") -> None:
     logging.info("preparing %s in %s", raw_dir, builder.data_path)
+    how = tfds.download.DownloadConfig(beam_options=beam_options)
     # TFDS speaks of downloads on stdout; its progress bar is on stderr.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        builder.download_and_prepare()
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        beam.errors_of_workers(),
+    ):
+        builder.download_and_prepare(download_config=how)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -24,6 +24,21 @@ class Source(Protocol):
     raw_dir: str
 
 
+class RawSplit(Protocol):
+    """A split of a raw folder, its annotations read."""
+
+    def keys(self) -> Sequence[Any]:
+        """What its examples are asked for by, in an order that stays. Raises `UserError`.
+
+        Small, so that they can go to other machines; what has no image is left out.
+        """
+        ...
+
+    def example(self, key: Any, /) -> RawExample:
+        """The example of a key. Raises `UserError`."""
+        ...
+
+
 class RawFolder(Source, Protocol):
     """A data set in its official layout; only read from.
 
@@ -38,9 +53,14 @@ class RawFolder(Source, Protocol):
         """Ten hex digits that change when annotations or the lists of images do."""
         ...
 
-    def examples(self, split: str) -> Iterator[RawExample]:
-        """The examples of a split, in an order that stays. Raises `UserError`."""
+    def open(self, split: str) -> RawSplit:
+        """A split. Raises `UserError`."""
         ...
+
+
+def examples(split: RawSplit) -> Iterator[RawExample]:
+    """The examples of a split, in an order that stays. Raises `UserError`."""
+    return map(split.example, split.keys())
 
 
 def features(images: bool) -> tfds.features.FeaturesDict:
@@ -63,13 +83,14 @@ def features(images: bool) -> tfds.features.FeaturesDict:
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class RawConfig(tfds.core.BuilderConfig):
-    """A builder's configuration: the raw folder that it reads.
+    """A builder's configuration: the raw folder that it reads, and whether Apache Beam does it.
 
     The configuration's name carries the fingerprint of the files, so other or changed files
     are prepared beside, not mixed up.
     """
 
     raw: RawFolder
+    by_beam: bool = False
 
 
 class PreparedData(Protocol):
@@ -111,8 +132,15 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         del dl_manager  # Nothing is downloaded: the licences ask for the user's own hand.
         return {split: self._generate_examples(split) for split in self.raw.splits}
 
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, Any]]:
-        yield from enumerate(self.raw.examples(split))
+    def _generate_examples(self, split: str) -> Any:
+        if self.builder_config.by_beam:  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess] (TFDS types it as the base class)
+            from dcmls_tf.data import beam
+
+            return beam.examples(self.raw, split)
+        return self._one_by_one(split)
+
+    def _one_by_one(self, split: str) -> Iterator[tuple[int, RawExample]]:
+        yield from enumerate(examples(self.raw.open(split)))
 
 
 def project(

@@ -9,7 +9,7 @@ Source: Zimmermann & Brox, "Learning to Estimate 3D Hand Pose from Single RGB Im
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,46 +64,56 @@ class RhdFolder:
         annotated = [rhd_layout.annotation_path(self.raw_dir, split) for split in self.splits]
         return raw.fingerprint(annotated, filter(os.path.isdir, folders))
 
-    def examples(self, split: str) -> Iterator[RawExample]:
-        """The examples of a split in the order of their frames' numbers."""
-        path = rhd_layout.annotation_path(self.raw_dir, split)
-        frames = annotations.load(path)
-        if not isinstance(frames, dict) or not frames:
-            raise UserError(f"--raw_dir: {path} does not map frames to annotations")
-        numbers = sorted(frames)
-        if self.images:
-            numbers = self._with_image(split, numbers)
-        for number in numbers:
-            yield self._example(split, number, _checked(frames[number], path, number))
+    def open(self, split: str) -> "RhdSplit":
+        """A split."""
+        return RhdSplit(self.raw_dir, split, self.images)
 
-    def _with_image(self, split: str, numbers: Sequence[int]) -> list[int]:
-        kept = [n for n in numbers if os.path.isfile(self._image_path(split, "color", n))]
-        raw.warn_left_out(len(numbers) - len(kept), len(numbers), f"RHD {split}")
+
+class RhdSplit:
+    """A split's frames, by their numbers. Raises `UserError` for what is no annotation file."""
+
+    def __init__(self, raw_dir: str, split: str, images: bool):
+        self._raw_dir, self._split, self._images = raw_dir, split, images
+        self._path = rhd_layout.annotation_path(raw_dir, split)
+        self._frames = annotations.load(self._path)
+        if not isinstance(self._frames, dict) or not self._frames:
+            raise UserError(f"--raw_dir: {self._path} does not map frames to annotations")
+
+    def keys(self) -> list[int]:
+        """The numbers of frames, sorted; with images, of those whose image is there."""
+        numbers = sorted(self._frames)
+        return self._with_image(numbers) if self._images else numbers
+
+    def _with_image(self, numbers: Sequence[int]) -> list[int]:
+        kept = [n for n in numbers if os.path.isfile(self._image_path("color", n))]
+        raw.warn_left_out(len(numbers) - len(kept), len(numbers), f"RHD {self._split}")
         if not kept:
-            folder = rhd_layout.image_folder(self.raw_dir, split, "color")
+            folder = rhd_layout.image_folder(self._raw_dir, self._split, "color")
             raise UserError(f"--raw_dir: {folder} has none of the {len(numbers)} annotated frames")
         return kept
 
-    def _image_path(self, split: str, kind: str, number: int) -> str:
-        return rhd_layout.image_path(self.raw_dir, split, kind, number)
-
-    def _example(self, split: str, number: int, annotation: dict[str, np.ndarray]) -> RawExample:
-        name = f"rhd/{split}/{number:05d}"
-        if not self.images:
+    def example(self, number: int) -> RawExample:
+        """The larger hand of a frame."""
+        annotation = _checked(self._frames[number], self._path, number)
+        name = f"rhd/{self._split}/{number:05d}"
+        if not self._images:
             side = side_of_visibility(annotation["uv_vis"][:, 2])
             return {**one_hand(annotation, side), "id": name}
-        image = raw.read_image(self._image_path(split, "color", number))
-        side = side_of_mask(self._mask(split, number))
+        image = raw.read_image(self._image_path("color", number))
+        side = side_of_mask(self._mask(number))
         return {**one_hand(annotation, side), "image": image, "id": name}
 
-    def _mask(self, split: str, number: int) -> UInt8[np.ndarray, "h w 1"]:
-        path = self._image_path(split, "mask", number)
+    def _mask(self, number: int) -> UInt8[np.ndarray, "h w 1"]:
+        path = self._image_path("mask", number)
         if not os.path.isfile(path):
             raise UserError(
                 f"--raw_dir: {path} is missing; masks say which hand is an image's sample, so "
                 "unpack them beside color/"
             )
         return raw.decode_image(tf.io.read_file(path), path, channels=1).numpy()
+
+    def _image_path(self, kind: str, number: int) -> str:
+        return rhd_layout.image_path(self._raw_dir, self._split, kind, number)
 
 
 class Rhd(raw.Builder):

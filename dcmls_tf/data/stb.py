@@ -16,7 +16,7 @@ the README of the dataset. B1 is the usual test part, B2–B6 train.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -111,42 +111,56 @@ class StbFolder:
         folders = [self.image_folder(s) for s in sequences] if self.images else []
         return raw.fingerprint([self.label_path(s) for s in sequences], filter(None, folders))
 
-    def examples(self, split: str) -> Iterator[RawExample]:
-        """The examples of a split: sequence by sequence, frame by frame, view by view."""
-        given, total, path = 0, 0, None
-        for sequence in self._sequences[split]:
-            for frame, label in enumerate(read_labels(self.label_path(sequence))):
-                for view in self.views:
-                    path = self._image_path(sequence, view, frame)
-                    total += 1
-                    if path and not os.path.isfile(path):
-                        continue
-                    given += 1
-                    yield self._example(sequence, view, frame, label, path)
-        raw.warn_left_out(total - given, total, f"STB {split}")
-        if not given:
-            raise UserError(
-                f"--raw_dir={self.raw_dir}: none of the {total} labelled images of {split} is "
-                f"there, such as {path}"
-            )
+    def open(self, split: str) -> "StbSplit":
+        """A split."""
+        return StbSplit(self, split, self._sequences[split])
 
-    def _image_path(self, sequence: str, view: str, frame: int) -> str | None:
+    def image_path(self, sequence: str, view: str, frame: int) -> str | None:
         """Where a frame's image belongs; `None` when examples do without."""
         folder = self.image_folder(sequence) if self.images else None
         return folder and os.path.join(folder, CAMERAS[view][1].format(frame))
 
-    def _example(
-        self,
-        sequence: str,
-        view: str,
-        frame: int,
-        label: Float[np.ndarray, "21 3"],
-        path: str | None,
-    ) -> RawExample:
+
+class StbSplit:
+    """Sequences, whose examples are asked for by sequence, frame and view.
+
+    Raises `UserError` for what is no file of labels.
+    """
+
+    def __init__(self, folder: StbFolder, split: str, sequences: Sequence[str]):
+        self._folder, self._split = folder, split
+        self._labels = {name: read_labels(folder.label_path(name)) for name in sequences}
+
+    def keys(self) -> list[tuple[str, int, str]]:
+        """Sequence by sequence, frame by frame, view by view, of those whose image is there."""
+        labelled = [
+            (sequence, frame, view)
+            for sequence, labels in self._labels.items()
+            for frame in range(len(labels))
+            for view in self._folder.views
+        ]
+        return self._with_image(labelled) if self._folder.images else labelled
+
+    def _with_image(self, labelled: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
+        paths = [self._folder.image_path(sequence, view, n) for sequence, n, view in labelled]
+        kept = [k for k, path in zip(labelled, paths, strict=True) if path and os.path.isfile(path)]
+        raw.warn_left_out(len(labelled) - len(kept), len(labelled), f"STB {self._split}")
+        if not kept:
+            raise UserError(
+                f"--raw_dir={self._folder.raw_dir}: none of the {len(labelled)} labelled images of "
+                f"{self._split} is there, such as {paths[-1] if paths else None}"
+            )
+        return kept
+
+    def example(self, key: tuple[str, int, str]) -> RawExample:
+        """The hand of a sequence's frame, as a view sees it."""
+        sequence, frame, view = key
+        labelled = one_hand(self._labels[sequence][frame], view)
         name = f"stb/{sequence}/{view}/{frame}"
+        path = self._folder.image_path(sequence, view, frame)
         if path is None:
-            return {**one_hand(label, view), "id": name}
-        return {**one_hand(label, view), "image": raw.read_image(path), "id": name}
+            return {**labelled, "id": name}
+        return {**labelled, "image": raw.read_image(path), "id": name}
 
 
 class Stb(raw.Builder):

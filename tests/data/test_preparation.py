@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import raw_trees
 
-from dcmls_tf import config
+from dcmls_tf import beam, config
 from dcmls_tf.data import pipeline, preparation, rhd
 from dcmls_tf.errors import UserError
 
@@ -94,13 +94,13 @@ def test_the_raw_folder_is_only_read(tree, tmp_path):
 
 
 def test_an_interrupted_preparation_is_not_taken_for_a_whole_one(tree, tmp_path, monkeypatch):
-    def interrupted(self, split, number):
+    def interrupted(self, number):
         if number == 1:
             raise KeyboardInterrupt
-        return original(self, split, number)
+        return original(self, number)
 
-    original = rhd.RhdFolder._mask
-    monkeypatch.setattr(rhd.RhdFolder, "_mask", interrupted)
+    original = rhd.RhdSplit._mask
+    monkeypatch.setattr(rhd.RhdSplit, "_mask", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _prepare(tree, tmp_path)
     monkeypatch.undo()
@@ -124,7 +124,8 @@ def test_a_data_dir_that_cannot_be_made_is_named(tree, tmp_path):
 def test_the_script_prepares_and_says_where(tree, tmp_path, monkeypatch, capsys):
     asked = config.Config(modality="2d", raw_dir=str(tree), data_dir=str(tmp_path / "data"))
     monkeypatch.setattr(config, "from_flags", lambda: asked)
-    runpy.run_path(str(SCRIPT))["main"](None)
+    monkeypatch.setattr(beam, "from_flags", lambda argv: None)
+    runpy.run_path(str(SCRIPT))["main"](["prepare"])
     said = capsys.readouterr().out
     assert "training: 3 examples" in said
     assert "evaluation: 2 examples" in said

@@ -19,7 +19,8 @@ def test_what_is_read_is_what_is_stored(rhd_tree, stb_tree, images):
     names = set(raw.features(images))
     for folder in folders:
         for split in folder.splits:
-            assert {name for e in folder.examples(split) for name in e} == names
+            stored = list(raw.examples(folder.open(split)))
+            assert {name for example in stored for name in example} == names
     fields = set(examples.CanonicalExample.__annotations__) - {"window", "window_box"}
     assert fields == set(raw.features(True))
     assert set(examples.RawExample.__annotations__) == set(raw.features(True))
