@@ -14,16 +14,13 @@ Files of models with codes have a second signature, `spread`: `x`, `side` and st
 `noise` `[1, K, D]` give `joints` `[K, 21, 3]`, poses that the model holds possible. Both share
 the weights.
 
-Each file carries `metadata.json` as TFLite's associated files do: a zip archive at its end.
+Each file carries `metadata.json`, with a checksum that is compared as it is loaded (`lite_file`).
 """
 
-import io
-import json
 import os
 import shutil
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -36,8 +33,9 @@ from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline
 from dcmls_tf.errors import UserError
 from dcmls_tf.model import DCMLS, predict_pose, side_input, zeros_x
-from dcmls_tf.serving import answers, model_card
-from dcmls_tf.serving.metadata import METADATA_FILE, Metadata
+from dcmls_tf.serving import answers, lite_file, model_card
+from dcmls_tf.serving.lite_file import with_metadata
+from dcmls_tf.serving.metadata import Metadata
 from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, SERVING_DEFAULT
 from dcmls_tf.variants import Model
 
@@ -180,28 +178,20 @@ def _inputs(config: Config, batch: Mapping[str, Any]) -> Inputs:
     return {name: np.asarray(value) for name, value in inputs.items() if value is not None}
 
 
-def with_metadata(content: bytes, metadata: Metadata) -> bytes:
-    """A TFLite file's bytes with `metadata.json` in it, which interpreters pass over."""
-    file = io.BytesIO(content)
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(METADATA_FILE, json.dumps(metadata, indent=2, allow_nan=False))
-    return file.getvalue()
-
-
 class TFLiteModel:
     """A TFLite file in LiteRT's interpreter; quantised inputs and outputs are taken care of.
 
-    `metadata` is what the file carries, `None` where that is nothing. Raises `UserError` when
-    the file cannot be read or is none of this project's.
+    `metadata` is what the file carries; empty in a model of bytes. Raises `UserError` when the
+    file cannot be read, is damaged or is none of this project's.
     """
 
-    metadata: Metadata | None
+    metadata: Metadata
 
     def __init__(self, path: str, num_threads: int = 1):
+        content, self.metadata = lite_file.read(path)
         try:
-            with open(path, "rb") as file:
-                self._open(file.read(), num_threads)
-        except (OSError, ValueError, RuntimeError) as error:
+            self._open(content, num_threads)
+        except (ValueError, RuntimeError) as error:
             raise UserError(f"--model={path}: is no readable TFLite file ({error})") from None
         if "x" not in self._inputs or OUTPUT not in self._outputs:
             raise UserError(f"--model={path}: is not a TFLite file that export/export.py wrote")
@@ -210,16 +200,23 @@ class TFLiteModel:
     def from_bytes(cls, content: bytes, num_threads: int = 1) -> Self:
         """The model of a file's bytes."""
         model = cls.__new__(cls)
+        model.metadata = {}
         model._open(content, num_threads)
         return model
 
     def _open(self, content: bytes, num_threads: int) -> None:
         self._interpreter = litert.interpreter(content, num_threads)  # The runner needs it.
         names = self._interpreter.get_signature_list()
+        if SERVING_DEFAULT not in names:
+            raise ValueError(f"it has no signature {SERVING_DEFAULT}")
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
         self._inputs: dict[str, Any] = self._runners[SERVING_DEFAULT].get_input_details()
         self._outputs: dict[str, Any] = self._runners[SERVING_DEFAULT].get_output_details()
-        self.metadata = _metadata(content)
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """The shape of `x`, with its row."""
+        return tuple(int(size) for size in self._inputs["x"]["shape"])
 
     @property
     def can_sample(self) -> bool:
@@ -256,14 +253,6 @@ class TFLiteModel:
             for i in range(len(columns["x"]))
         )
         return np.concatenate([self(**row) for row in rows])
-
-
-def _metadata(content: bytes) -> Metadata | None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return json.loads(archive.read(METADATA_FILE))
-    except (zipfile.BadZipFile, KeyError, ValueError):
-        return None
 
 
 def _quantised(value: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
