@@ -35,7 +35,7 @@ setup(
     packages=[*find_packages(include=["dcmls_tf", "dcmls_tf.*"]), *MOVED],
     package_dir=MOVED,
     package_data={
-        "dcmls_tf": ["assets/*", "py.typed"],
+        "dcmls_tf": ["assets/*", "assets/models/*", "py.typed"],
         "dcmls_tf.configs": ["*.cfg"],
         "dcmls_tf.rendering": ["assets/*"],
     },

@@ -49,7 +49,9 @@ from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.hands import HandPose, HandRegion
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
-from dcmls_tf.serving import metadata, saved_model, tflite
+from dcmls_tf.photos.roads import ShippedPredictor
+from dcmls_tf.serving import metadata, saved_model, shipped, tflite
+from dcmls_tf.serving import release as releases
 from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, ServedModel
 
 SAVED_MODEL, TFLITE = FORMATS = ("saved_model", "tflite")
@@ -134,9 +136,41 @@ def export(
     return written
 
 
-def load(path: Path) -> "PoseModel":
-    """The model of a run's folder, a SavedModel or a `.tflite` file."""
-    return PoseModel(predictor.load(os.fspath(path)))
+def release(
+    name: str,
+    run_dir: str,
+    out_dir: str = shipped.FOLDER,
+    *,
+    also: Sequence[str] = (),
+    split: str = "evaluation",
+    **data_options: Any,
+) -> str:
+    """Makes a run's best model one that ships; returns its file. A card is written beside it.
+
+    Args:
+        name: which, of `shipped.NAMES`.
+        run_dir: the run's folder.
+        out_dir: where to.
+        also: folders of other data, of the run's dataset, that the card tells of too.
+        split: what the card's errors are measured on.
+        data_options: `raw_dir` and `data_dir`, where they are not the run's.
+    """
+    model, config, step = checkpoints.load_model(run_dir)
+    description = metadata.describe(config, TrainingStatistics.load(run_dir), run_dir, step)
+    config = config.replace(**data_options)
+    builders = {
+        f"`{os.path.basename(os.path.normpath(folder))}`, {split}": preparation.from_config(
+            config.replace(raw_dir=folder)
+        )
+        for folder in (config.raw_dir, *also)
+    }
+    training = next(iter(builders.values()))
+    return releases.release(name, model, description, training, builders, split, out_dir)
+
+
+def load(path: Path | None = None) -> "PoseModel":
+    """The model of a run's folder, a SavedModel or a `.tflite` file; without one, the shipped."""
+    return PoseModel(ShippedPredictor() if path is None else predictor.load(os.fspath(path)))
 
 
 class HandOptions(TypedDict, total=False):

@@ -1,8 +1,10 @@
 """A page to try a model in a browser: photo or camera in, joints, 3D and the latent space out.
 
+    python scripts/demo.py
     python scripts/demo.py --model=runs/rendered
 
-then open http://127.0.0.1:7860. Needs `pip install '.[demo]'`.
+then open http://127.0.0.1:7860. Without `--model` the shipped models answer, which have no latent
+space to walk in. Needs `pip install '.[demo]'`.
 """
 
 from absl import flags
@@ -16,7 +18,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """The options of the page."""
-    flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
+    flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file (the shipped).")
     flags.DEFINE_string("host", "127.0.0.1", "Address to serve at; 0.0.0.0: to everybody.")
     flags.DEFINE_integer("port", 7860, "Port to serve at.", lower_bound=1, upper_bound=65535)
 

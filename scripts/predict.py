@@ -1,12 +1,14 @@
 """3D hand poses from photos, videos or a camera.
 
-    python scripts/predict.py --model=runs/rendered --input=photo.jpg
-    python scripts/predict.py --model=models/hands --input='holiday/*.jpg' --box=120,80,300,290
-    python scripts/predict.py --model=hand.tflite --input=video.mp4 --out_dir=predictions
-    python scripts/predict.py --model=runs/rendered_2d --input=0
+    python scripts/predict.py --input=docs/hand.jpg
+    python scripts/predict.py --input='holiday/*.jpg' --box=120,80,300,290
+    python scripts/predict.py --input=video.mp4 --out_dir=predictions
+    python scripts/predict.py --model=runs/rendered --input=0
 
-Hands are found by MediaPipe's detector (`pip install '.[detect]'`), or given: `--box` around the
-joints, once for each hand, or `--keypoints`. Writes the skeletons over every picture or video,
+Without `--model` the shipped models answer: 2D to 3D on keypoints, or RGB where `--box` is given.
+Hands are found by MediaPipe's detector, or given: `--box` around the joints, once for each hand,
+or `--keypoints`. In videos a hand is followed from frame to frame, and its poses are smoothed
+(`--nosmooth`: each frame by itself). Writes the skeletons over every picture or video,
 `predictions.json`, `predictions.csv` and `index.html` (see `dcmls_tf/photos/output.py`). A camera
 records until Ctrl-C. Exit status 1 when a picture could not be read or predicted.
 """
@@ -21,13 +23,14 @@ from dcmls_tf.photos import boxes, hands, sources
 from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.output import PredictionWriter
 from dcmls_tf.photos.predictor import PosePredictor
+from dcmls_tf.photos.roads import ShippedPredictor
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """The options of a prediction; the model brings its own."""
-    flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
+    flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file (the shipped).")
     flags.DEFINE_multi_string(
         "input", None, "Picture, folder, glob, video or camera number.", required=True
     )
@@ -58,6 +61,8 @@ def _finder(pose_predictor: PosePredictor) -> hands.RegionFinder:
     hand_boxes = [boxes.parse(text) for text in FLAGS.box]
     if hand_boxes and FLAGS.keypoints:
         raise UserError("--box and --keypoints: give one of them")
+    if hand_boxes and isinstance(pose_predictor, ShippedPredictor):
+        _ = pose_predictor.of_pixels  # If it is missing, that is said once and at once.
     if hand_boxes and pose_predictor.needs_keypoints:
         raise UserError(f"--box: {FLAGS.model} reads 2D keypoints; give --keypoints, or neither")
     side = FLAGS.side and hand.SIDES.index(FLAGS.side)

@@ -14,7 +14,7 @@ from dcmls_tf import checkpoints
 from dcmls_tf import config as config_lib
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
-from dcmls_tf.serving import answers, metadata, preprocessing, saved_model
+from dcmls_tf.serving import answers, metadata, preprocessing, saved_model, shipped
 from dcmls_tf.serving.signatures import HYPOTHESES, SERVING_DEFAULT, ServedModel
 from dcmls_tf.serving.tflite import TFLiteModel
 
@@ -41,14 +41,22 @@ class PoseBackend(Protocol):
 
 
 def load(path: str) -> PoseBackend:
-    """The model in a run's folder, in a SavedModel's or in a `.tflite` file. Raises `UserError`."""
+    """The model in a run's folder, in a SavedModel's or in a `.tflite` file.
+
+    A name in `shipped.NAMES` is that of a shipped one. Raises `UserError`.
+    """
+    if path in shipped.NAMES and not os.path.exists(path):
+        path = shipped.path(path)
     if os.path.isfile(os.path.join(path, config_lib.CONFIG_FILE)):
         return RunBackend(path)
     if os.path.isfile(path):
         return TFLiteBackend(path)
     if os.path.isdir(path):
         return SavedModelBackend(path)
-    raise UserError(f"--model={path}: does not exist; give a run, a SavedModel or a .tflite file")
+    others = "".join(f", or {name}" for name in shipped.available())
+    raise UserError(
+        f"--model={path}: does not exist; give a run, a SavedModel or a .tflite file{others}"
+    )
 
 
 class SavedModelBackend:
@@ -90,6 +98,8 @@ class TFLiteBackend:
             raise UserError(f"--model={path}: has no metadata; export it with export/export.py")
         self.config = metadata.config_of(self._model.metadata, path)
         self._mean_scale_mm = self._model.metadata["mean_scale_mm"]
+        # By how much each joint's spread is too small to be an error bar, where that was measured.
+        self._std_factors = np.float32(self._model.metadata.get("std_factors", 1.0))
         self.signatures = frozenset(
             {SERVING_DEFAULT} | ({HYPOTHESES} if self._model.can_sample else set())
         )
@@ -100,7 +110,8 @@ class TFLiteBackend:
         network_inputs = self._network_inputs(inputs)
         if signature == HYPOTHESES:
             y = tf.constant(self._model.sample(int(seed[0]), network_inputs)[None])
-            return _arrays(answers.sample_answer(y, network_inputs, self._mean_scale_mm))
+            answer = _arrays(answers.sample_answer(y, network_inputs, self._mean_scale_mm))
+            return answer | {name: self._std_factors * answer[name] for name in ("std", "std_mm")}
         y = tf.constant(self._model.predict(network_inputs))
         return _arrays(answers.pose_answer(y, network_inputs, self._mean_scale_mm))
 

@@ -106,7 +106,7 @@ class PosePredictor:
     ) -> tuple[dict[str, np.ndarray], Window | None]:
         """What the signatures take of one hand; the window that the model sees of the photo."""
         side = np.array([region.side], np.int32)
-        if self.needs_keypoints:
+        if self.config.modality == "2d":
             if region.keypoints is None:
                 raise UserError("this model reads 2D keypoints: give those of the hand")
             keypoints, K = (np.asarray(v, np.float32)[None] for v in (region.keypoints, photo.K))

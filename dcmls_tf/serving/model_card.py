@@ -62,23 +62,23 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"# 3D hand pose from {source}",
         "",
         f"DCMLS (`--latent={config['latent']}`), encoder {encoder}, input "
-        f"{_input(metadata)}, trained on {_data(metadata['training_data'])}; checkpoint of step "
-        f"{metadata['checkpoint_step']}, exported {metadata['created']}.",
+        f"{input_of(metadata)}, trained on {data_of(metadata['training_data'])}; checkpoint of "
+        f"step {metadata['checkpoint_step']}, exported {metadata['created']}.",
         "",
         f"Evaluated on {checkpoint['samples']} samples of the same data set, split "
         f"`{checkpoint['split']}`, true scale bone. Times: LiteRT, batch 1, median, "
         f"{card['processor']}.",
         "",
-        _row(COLUMNS),
-        _row(["---"] + ["---:"] * (len(COLUMNS) - 1)),
-        _row(["checkpoint", "", f"{checkpoint['epe_mm']:.2f}", "", *[""] * len(THREADS)]),
-        *(_row(_cells(name, row, checkpoint)) for name, row in card["files"].items()),
+        row_of(COLUMNS),
+        row_of(["---"] + ["---:"] * (len(COLUMNS) - 1)),
+        row_of(["checkpoint", "", f"{checkpoint['epe_mm']:.2f}", "", *[""] * len(THREADS)]),
+        *(row_of(_cells(name, row, checkpoint)) for name, row in card["files"].items()),
         "",
         f"With the mean scale bone of the training set ({metadata['mean_scale_mm']:.1f} mm), which "
         f"is what a deployed model has, the checkpoint's EPE is "
         f"{checkpoint['epe_mm_scale_mean']:.2f} mm.",
         "",
-        *_usage(metadata),
+        *usage(metadata),
     ]
     return "\n".join(lines) + "\n"
 
@@ -93,7 +93,8 @@ def processor() -> str:
     return f"{os.cpu_count()} cores of {name}"
 
 
-def _usage(metadata: Metadata) -> list[str]:
+def usage(metadata: Metadata) -> list[str]:
+    """What goes in, what comes out, and the limits, as lines of Markdown."""
     mirrored = {
         "mirror": "Mirror crops of left hands before, and x of the answer after.",
         "input": "`side` is 0 for left hands, 1 for right ones.",
@@ -123,12 +124,14 @@ def _usage(metadata: Metadata) -> list[str]:
     ]
 
 
-def _input(metadata: Metadata) -> str:
+def input_of(metadata: Metadata) -> str:
+    """What a model takes, in few words."""
     size = metadata["input_size"]
     return f"{size} × {size} px" if metadata["modality"] == "rgb" else "21 keypoints"
 
 
-def _data(training_data: Mapping[str, str]) -> str:
+def data_of(training_data: Mapping[str, str]) -> str:
+    """What a model was trained on, in few words."""
     if training_data["source"] == "rendered":
         return "frames rendered by this project, in RHD's layout"
     return training_data["dataset"].upper()
@@ -141,5 +144,6 @@ def _cells(name: str, row: Row, checkpoint: Errors) -> list[str]:
     return [f"`{name}`", size, f"{row['epe_mm']:.2f}", f"{change:+.2f}", *times]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row_of(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
