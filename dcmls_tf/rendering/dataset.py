@@ -26,7 +26,7 @@ from dcmls_tf.rendering.frame import Frame, encode_depth, render_frame
 from dcmls_tf.rendering.scene import sample_scene
 from dcmls_tf.rendering.workers import results
 
-VERSION = 4
+VERSION = 5
 _RECORD = np.dtype(
     [("index", "<i4"), ("xyz", "<f4", (42, 3)), ("uv_vis", "<f4", (42, 3)), ("K", "<f4", (3, 3))]
 )

@@ -63,7 +63,8 @@ def decode_depth(image: UInt8[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N"]:
 
 def render_frame(seed: int, split: str, index: int, photographs: Sequence[str]) -> Frame:
     """The `Frame` that `(seed, split, index)` stands for, before `photographs` (paths)."""
-    return render(sample_scene(seed, split, index), generator(seed, split, index, 1), photographs)
+    scene = sample_scene(seed, split, index, shared=False)
+    return render(scene, generator(seed, split, index, 1), photographs)
 
 
 def render(scene: Scene, rng: np.random.Generator, photographs: Sequence[str]) -> Frame:

@@ -56,13 +56,16 @@ def identities_and_backgrounds(
     if made["backgrounds"] != backgrounds.digest(photographs):
         raise UserError(f"--backgrounds={background_dir}: not the photographs of {raw_dir}")
     paths = backgrounds.of_split(photographs, split) if photographs else []
-    pairs = [_of_frame(made["seed"], split, int(index), paths) for index in indices]
+    shared = made["annotations_only"]
+    pairs = [_of_frame(made["seed"], split, int(index), paths, shared) for index in indices]
     identities, numbers = np.array(pairs, int).reshape(-1, 2).T
     return identities, numbers
 
 
-def _of_frame(seed: int, split: str, index: int, paths: Sequence[str]) -> tuple[int, int]:
-    scene = sample_scene(seed, split, index)
+def _of_frame(
+    seed: int, split: str, index: int, paths: Sequence[str], shared: bool
+) -> tuple[int, int]:
+    scene = sample_scene(seed, split, index, shared=shared)
     # As `frame.render` draws: light, colours, then the background.
     rng = generator(seed, split, index, 1)
     lighting.sample_lighting(rng, scene.camera)

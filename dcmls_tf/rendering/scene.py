@@ -1,7 +1,8 @@
 """One scene: who, in which clothes and pose, seen by which camera, and its annotation.
 
-A scene is drawn from `(seed, split, index)` alone. Two consecutive frames show the two hands of
-one posed person, each from a camera of its own. What the labelled hand shows decides whether a
+A scene is drawn from `(seed, split, index)` alone. Two consecutive scenes may share a posed
+person, whose two hands they show, each from a camera of its own: posing takes most of the time
+where nothing is painted. What the labelled hand shows decides whether a
 draw is kept; a coarse copy of the body tells it, so no picture is needed.
 """
 
@@ -123,13 +124,17 @@ def generator(seed: int, split: str, index: int, *stage: int) -> np.random.Gener
     return np.random.default_rng([seed, SPLITS.index(split), index, *(stage or (0,))])
 
 
-def sample_scene(seed: int, split: str, index: int, mix: Mix = RHD) -> Scene:
-    """The `Scene` of frame `index`; draws until the labelled hand is well seen."""
+def sample_scene(seed: int, split: str, index: int, mix: Mix = RHD, shared: bool = True) -> Scene:
+    """The `Scene` of frame `index`; draws until the labelled hand is well seen.
+
+    shared: whether frames 2k and 2k + 1 share a posed person.
+    """
     rng = generator(seed, split, index)
-    side = index % FRAMES_A_FIGURE
+    side = index % 2
+    number = index // FRAMES_A_FIGURE if shared else index
     attempt = 0
     while True:
-        figure = _figure(seed, split, index // FRAMES_A_FIGURE, attempt, mix)
+        figure = _figure(seed, split, number, attempt, mix)
         scene = _seen_well(figure, rng, side, mix)
         if scene is not None:
             return scene

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         PipelineOptions,
     )
 
+VERSION = 4
 FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 2048
 _CROPS = 2  # a stage in `generator`
 
@@ -129,7 +130,7 @@ def render_shards(
     photographs = [] if annotations_only else backgrounds.photographs(background_dir)
     frames_a_shard = frames_a_shard or (ANNOTATIONS_A_SHARD if annotations_only else FRAMES_A_SHARD)
     settings = {
-        "version": dataset.VERSION,
+        "version": VERSION,
         "format": "shards",
         "seed": seed,
         "annotations_only": annotations_only,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dcmls_tf.errors import UserError
-from dcmls_tf.rendering import dataset, frame
+from dcmls_tf.rendering import dataset, frame, scene
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNTS = {"training": 4, "evaluation": 2}
@@ -78,18 +78,21 @@ def test_interrupted_extended_and_mended_sets_have_the_same_bytes(rendered, tmp_
     assert files(tmp_path) == files(rendered)
 
 
-def test_annotations_only_are_those_of_the_frames(rendered, tmp_path):
+def test_annotations_only_are_those_of_the_scenes(rendered, tmp_path):
     render(tmp_path, {"training": 3}, annotations_only=True)
     assert not list(tmp_path.rglob("*.png"))
-    found, expected = load(tmp_path, "training"), load(rendered, "training")
-    agree = []
-    for index in range(3):
-        for name in ("xyz", "K"):
-            np.testing.assert_array_equal(found[index][name], expected[index][name])
-        pairs = found[index]["uv_vis"], expected[index]["uv_vis"]
-        np.testing.assert_array_equal(*(pair[:, :2] for pair in pairs))
-        agree.append(np.mean(pairs[0][:, 2] == pairs[1][:, 2]))
-    assert np.mean(agree) > 0.97  # flags come from a coarse copy of the body
+    for folder, shared in ((tmp_path, True), (rendered, False)):
+        written = load(folder, "training")
+        agree = []
+        for index in range(3):
+            drawn = scene.sample_scene(3, "training", index, shared=shared).annotation
+            for name in ("xyz", "K"):
+                np.testing.assert_array_equal(written[index][name], getattr(drawn, name))
+            pairs = written[index]["uv_vis"], drawn.uv_vis
+            np.testing.assert_array_equal(*(pair[:, :2] for pair in pairs))
+            agree.append(np.mean(pairs[0][:, 2] == pairs[1][:, 2]))
+        # Flags come from a coarse copy of the body, those of frames from their masks.
+        assert np.mean(agree) > 0.97
 
 
 def test_finished_set_is_left_alone(rendered, monkeypatch):

@@ -11,7 +11,7 @@ INDICES = range(4)
 
 @pytest.fixture(scope="module")
 def scenes():
-    return [scene.sample_scene(7, "evaluation", i) for i in INDICES]
+    return [scene.sample_scene(7, "evaluation", i, shared=False) for i in INDICES]
 
 
 @pytest.fixture(scope="module")

@@ -38,3 +38,9 @@ def test_posed_surface_holds_the_coarse_copy():
     s = scene.sample_scene(5, "training", 3)
     kept = scene.occlusion.coarse(s.person.body).vertices
     np.testing.assert_allclose(s.posed.vertices[kept], s.figure.occluder.vertices, atol=1e-6)
+
+
+def test_frames_with_pictures_show_people_of_their_own():
+    scenes = [scene.sample_scene(5, "evaluation", index, shared=False) for index in range(6)]
+    assert [s.side for s in scenes] == [hand.LEFT, hand.RIGHT] * 3
+    assert len({s.figure.joints.tobytes() for s in scenes}) == 6
