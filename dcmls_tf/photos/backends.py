@@ -3,18 +3,19 @@
 `serving.signatures` says what they take and give.
 """
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from dcmls_tf import checkpoints
+from dcmls_tf import checkpoints, hand
 from dcmls_tf import config as config_lib
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
-from dcmls_tf.serving import answers, metadata, preprocessing, saved_model, shipped
+from dcmls_tf.serving import answers, checks, metadata, preprocessing, saved_model, shipped
 from dcmls_tf.serving.signatures import HYPOTHESES, SERVING_DEFAULT, ServedModel
 from dcmls_tf.serving.tflite import TFLiteModel
 
@@ -66,6 +67,8 @@ class SavedModelBackend:
         self._loaded = saved_model.load(path)
         self.config = metadata.config_of(self._loaded.metadata, path)
         self.signatures = frozenset(self._loaded.signatures)
+        if SERVING_DEFAULT not in self.signatures:
+            raise UserError(f"--model={path}: has no {SERVING_DEFAULT}; export it again")
 
     def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs a signature; see `PoseBackend.answer`."""
@@ -76,6 +79,7 @@ class RunBackend:
     """A run's best model, behind the signatures that it would be exported with."""
 
     def __init__(self, path: str):
+        self._path = path
         model, self.config, _ = checkpoints.load_model(path)
         self._served = ServedModel.from_run(model, path)
         self._functions = self._served.signatures()
@@ -86,18 +90,22 @@ class RunBackend:
         function = self._functions[signature]
         specs = {spec.name: spec for spec in function.input_signature}
         tensors = {name: tf.cast(value, specs[name].dtype) for name, value in inputs.items()}
-        return _arrays(function(**tensors))
+        with _refusals(self._path, signature):
+            return _arrays(function(**tensors))
 
 
 class TFLiteBackend:
     """A TFLite file; what a SavedModel has in its graph is done around it."""
 
     def __init__(self, path: str):
-        self._model = TFLiteModel(path)
-        if self._model.metadata is None:
-            raise UserError(f"--model={path}: has no metadata; export it with export/export.py")
+        self._path, self._model = path, TFLiteModel(path)
         self.config = metadata.config_of(self._model.metadata, path)
-        self._mean_scale_mm = self._model.metadata["mean_scale_mm"]
+        self._mean_scale_mm = metadata.mean_scale_mm_of(self._model.metadata, path)
+        size = self.config.input_size
+        if self._model.x_shape != (
+            (1, size, size, 3) if self._takes_photos else (1, hand.NUM_JOINTS, 2)
+        ):
+            raise UserError(f"--model={path}: its metadata is of another network; export it again")
         # By how much each joint's spread is too small to be an error bar, where that was measured.
         self._std_factors = np.float32(self._model.metadata.get("std_factors", 1.0))
         self.signatures = frozenset(
@@ -107,9 +115,19 @@ class TFLiteBackend:
     def answer(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs a signature for one hand; see `PoseBackend.answer`."""
         seed = inputs.pop("seed", np.zeros(1, int))
+        with _refusals(self._path, signature):
+            return self._answer(signature, inputs, int(seed[0]))
+
+    @property
+    def _takes_photos(self) -> bool:
+        return self.config.modality == "rgb"
+
+    def _answer(
+        self, signature: str, inputs: Mapping[str, np.ndarray], seed: int
+    ) -> dict[str, np.ndarray]:
         network_inputs = self._network_inputs(inputs)
         if signature == HYPOTHESES:
-            y = tf.constant(self._model.sample(int(seed[0]), network_inputs)[None])
+            y = tf.constant(self._model.sample(seed, network_inputs)[None])
             answer = _arrays(answers.sample_answer(y, network_inputs, self._mean_scale_mm))
             return answer | {name: self._std_factors * answer[name] for name in ("std", "std_mm")}
         y = tf.constant(self._model.predict(network_inputs))
@@ -117,9 +135,19 @@ class TFLiteBackend:
 
     def _network_inputs(self, inputs: Mapping[str, np.ndarray]) -> preprocessing.NetworkInputs:
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        if self.config.modality == "rgb":
+        if self._takes_photos:
             return preprocessing.from_photos(self.config, **tensors)
         return preprocessing.from_keypoints(self.config, **tensors)
+
+
+@contextlib.contextmanager
+def _refusals(path: str, signature: str) -> Iterator[None]:
+    """What the graph refuses, as a `UserError` of its sentence."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        said = checks.refusal(error)
+        raise UserError(f"{path}: {signature} refuses its input: {said}") from None
 
 
 def _arrays(tensors: answers.Answer) -> dict[str, np.ndarray]:
