@@ -9,7 +9,18 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-NAMES = ["train", "evaluate", "predict", "demo", "prepare", "render", "reproduce", "tune", "probe"]
+NAMES = [
+    "train",
+    "evaluate",
+    "predict",
+    "batch",
+    "demo",
+    "prepare",
+    "render",
+    "reproduce",
+    "tune",
+    "probe",
+]
 # Package → its folder here.
 MOVED = {
     "dcmls_tf.commands": "scripts",

@@ -28,10 +28,10 @@ EVERY_CORE = {"direct_running_mode": "multi_processing", "direct_num_workers": "
 _SAID_BY_WORKER = re.compile(r"dcmls_tf\.errors\.\w+: (.+?)(?: \[while running '|\n|$)")
 
 
-def define_flag() -> None:
+def define_flag(default: str | None = None) -> None:
     """The flag `--runner`."""
     flags.DEFINE_string(
-        "runner", None,
+        "runner", default,
         "Apache Beam's runner, such as DirectRunner (this machine), FlinkRunner, SparkRunner or "
         "DataflowRunner; its own options come after a --.",
     )  # fmt: skip
@@ -62,7 +62,7 @@ def options(runner: str, arguments: Sequence[str] = ()) -> "PipelineOptions":
             "environment of its own"
         ) from None
     given = {argument.split("=")[0].lstrip("-") for argument in arguments}
-    usual = EVERY_CORE if runner == DIRECT else {}
+    usual = EVERY_CORE if runner == DIRECT and "direct_running_mode" not in given else {}
     defaults = [f"--{name}={value}" for name, value in usual.items() if name not in given]
     chosen = pipeline_options.PipelineOptions([f"--runner={runner}", *defaults, *arguments])
     _check(chosen, runner)

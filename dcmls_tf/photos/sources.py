@@ -31,6 +31,18 @@ def find(inputs: Iterable[str]) -> list[Source]:
     return list(dict.fromkeys(sources))
 
 
+def pictures(inputs: Iterable[str]) -> list[str]:
+    """The paths of pictures, as `find` has them. Raises `UserError` for videos and cameras."""
+    found = find(inputs)
+    for source in found:
+        if source.kind != "picture":
+            raise UserError(
+                f"--input: {source.name} is a {source.kind}; give pictures here, and it to "
+                "scripts/predict.py"
+            )
+    return [source.name for source in found]
+
+
 def _sources(given: str) -> list[Source]:
     if os.path.isdir(given):
         entries = [entry for entry in os.scandir(given) if DRAWN not in entry.name]

@@ -20,3 +20,12 @@ def test_inputs_are_files_folders_globs_and_cameras(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no picture"):
         sources.find([str(tmp_path / "empty")])
+
+
+def test_pictures_alone(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert sources.pictures([str(tmp_path)]) == [str(tmp_path / n) for n in ("a.png", "b.png")]
+    (tmp_path / "v.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match=r"v\.mp4 is a video; give pictures here"):
+        sources.pictures([str(tmp_path)])
