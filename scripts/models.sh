@@ -1,17 +1,14 @@
 #!/usr/bin/env bash
 # Makes the models in the box anew: renders hands, lets the detector look at them, trains, and
 # exports to dcmls_tf/assets/models. Hours on 2 cores; started again, it goes on where it stopped.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-bash scripts/setup.sh
-python=.venv/bin/python
+source "$(dirname "$0")/setup.sh"
 
-$python scripts/render.py --annotations_only --out_dir=annotations --training=240000 \
+python scripts/render.py --annotations_only --out_dir=annotations --training=240000 \
   --evaluation=2000 --seed=21 --workers=2
-$python scripts/render.py --format=shards --out_dir=hands --training=25600 --evaluation=1536 \
+python scripts/render.py --format=shards --out_dir=hands --training=25600 --evaluation=1536 \
   --seed=31 --workers=2
-$python scripts/detect.py --raw_dir=hands --out_dir=hands_detected --workers=2
+python scripts/detect.py --raw_dir=hands --out_dir=hands_detected --workers=2
 for model in keypoints_exact keypoints; do
-  $python scripts/train.py "--flagfile=configs/$model.cfg"
+  python scripts/train.py "--flagfile=configs/$model.cfg"
 done
-$python export/release.py --keypoints=runs/keypoints --also=hands
+python export/release.py --keypoints=runs/keypoints --also=hands
