@@ -6,6 +6,7 @@ equals the crop from the image.
 """
 
 import math
+import os
 
 import tensorflow as tf
 from jaxtyping import Float, Int, Shaped, UInt8
@@ -14,7 +15,9 @@ from dcmls_tf import geometry
 from dcmls_tf.config import Config
 from dcmls_tf.data.examples import PlacedHand
 
-MEMORY_BYTES = 4 << 30
+MEMORY_BYTES = min(4 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+# What tells TensorFlow that a resource has no name, and ends with what holds it.
+_ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 # A virtual camera that looks far off the axis sees a stretched square.
 STRETCH = 1.25
 
@@ -22,13 +25,21 @@ STRETCH = 1.25
 class Windows:
     """Windows by example number, filled as they are asked for, up to `memory_bytes`.
 
-    TensorFlow ops only: a Python function would hang the interpreter when it exits during
-    prefetching.
+    What comes when that is full is decoded each time. TensorFlow ops only: a Python function
+    would hang the interpreter when it exits during prefetching.
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES):
         self._kept = tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "")
         self._memory_bytes = memory_bytes
+        # A `tf.Variable` made in a strategy's scope would be one a replica.
+        with tf.device("CPU:0"):
+            self._taken = tf.raw_ops.VarHandleOp(dtype=tf.int64, shape=[], shared_name=_ANONYMOUS)
+            tf.raw_ops.AssignVariableOp(resource=self._taken, value=tf.constant(0, tf.int64))
+
+    def taken_bytes(self) -> Int[tf.Tensor, ""]:
+        """How many bytes are kept."""
+        return tf.raw_ops.ReadVariableOp(resource=self._taken, dtype=tf.int64)
 
     def read(
         self, number: Int[tf.Tensor, ""], image: Shaped[tf.Tensor, ""], box: Int[tf.Tensor, "4"]
@@ -49,11 +60,14 @@ class Windows:
         window = tf.io.decode_png(image, channels=3)[top:bottom, left:right]
         serialized = tf.io.serialize_tensor(window)
         size = tf.cast(tf.strings.length(serialized), tf.int64)
-        if_room = self._kept.size() * size < self._memory_bytes
-        tf.cond(if_room, lambda: self._keep(key, serialized), lambda: True)
+        has_room = self.taken_bytes() + size <= self._memory_bytes
+        tf.cond(has_room, lambda: self._keep(key, serialized, size), lambda: True)
         return serialized
 
-    def _keep(self, key: Int[tf.Tensor, ""], serialized: Shaped[tf.Tensor, ""]) -> bool:
+    def _keep(
+        self, key: Int[tf.Tensor, ""], serialized: Shaped[tf.Tensor, ""], size: Int[tf.Tensor, ""]
+    ) -> bool:
+        tf.raw_ops.AssignAddVariableOp(resource=self._taken, value=size)
         self._kept.insert(key, serialized)
         return True
 

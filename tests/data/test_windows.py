@@ -35,7 +35,7 @@ def test_a_crop_from_a_window_is_the_crop_from_the_image(setup, corner):
             assert np.mean(np.abs(cut - whole) > 1e-3) < 0.01
 
 
-def test_a_window_is_decoded_once_and_memory_is_bounded(setup):
+def test_a_window_is_decoded_once_if_there_is_room(setup):
     c, examples = setup
     box = windows.reach(examples[0], c)
     number = tf.constant(7)
@@ -45,3 +45,26 @@ def test_a_window_is_decoded_once_and_memory_is_bounded(setup):
     np.testing.assert_array_equal(kept.read(number, examples[1]["image"], box), first)
     none.read(number, examples[0]["image"], box)
     assert np.any(none.read(number, examples[1]["image"], box) != first)
+
+
+def test_memory_is_bounded_whatever_the_windows_sizes_and_threads(setup):
+    _, examples = setup
+    image = examples[0]["image"]
+
+    def kept_of(count, memory_bytes):
+        kept = windows.Windows(memory_bytes)
+
+        @tf.function
+        def read(number):
+            side = tf.cast(10 + 20 * (number % 5), tf.int32)
+            return tf.size(kept.read(number, image, tf.stack([0, 0, side, side])))
+
+        numbers = tf.data.Dataset.range(count).map(read, num_parallel_calls=4)
+        pixels = sum(size.numpy() for size in numbers)
+        return kept, pixels
+
+    kept, pixels = kept_of(40, 1 << 30)
+    assert pixels <= kept.taken_bytes() <= pixels + 40 * 100  # a header each
+    full, _ = kept_of(400, 200_000)
+    one = 3 * 90**2 + 100
+    assert 200_000 - one < full.taken_bytes() <= 200_000 + 3 * one  # those that looked at once
