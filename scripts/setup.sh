@@ -1,6 +1,7 @@
 # Sourced by quickstart.sh and test.sh: makes an environment with everything locked, or reuses it.
 # Their first argument may name another one than .venv: `--stack=addons` is .venv-addons, with
-# TensorFlow Addons, `--stack=beam` .venv-beam, with Apache Beam; `--python=3.12` is .venv-3.12. Ends with status 69 without such a Python.
+# TensorFlow Addons, `--stack=beam` .venv-beam, with Apache Beam; `--python=3.12` is .venv-3.12. Ends
+# with status 69 without such a Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
