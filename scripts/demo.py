@@ -9,9 +9,8 @@ space to walk in. Needs `pip install '.[demo]'`.
 
 from absl import flags
 
-from dcmls_tf import api, app
+from dcmls_tf import app
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import demo
 
 FLAGS = flags.FLAGS
 
@@ -25,9 +24,12 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → a server, until Ctrl-C."""
+    from dcmls_tf import api
+    from dcmls_tf.photos import demo
+
     page = demo.build(api.load(FLAGS.model).predictor)
     try:
-        page.launch(server_name=FLAGS.host, server_port=FLAGS.port, footer_links=[])
+        demo.launch(page, FLAGS.host, FLAGS.port)
     except OSError as error:
         raise UserError(f"--port={FLAGS.port}: cannot be served at ({error})") from None
 

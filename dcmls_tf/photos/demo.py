@@ -16,11 +16,19 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.photos import boxes, drawn, hands, photo
 from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.hands import HandPose, HandRegion
+from dcmls_tf.photos.page_guard import PageGuard, uploads_only
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
 from dcmls_tf.photos.sliders import PICTURE_PX, SLIDERS, LatentSliders
 
 AUTOMATIC = "automatic"
+# The page takes photos from anyone. What it keeps of them: uploads of at most this size, for an
+# hour, which is looked after every ten minutes; of a visitor, a few numbers a hand.
+MOST_UPLOAD_BYTES = 25_000_000
+CACHE_SECONDS = (600, 3600)
+STATE_SECONDS, MOST_VISITORS = 3600, 200
+# Who comes when as many wait is told so. One photo is answered at a time: the model has all cores.
+MOST_WAITING = 20
 BUTTONS = ["download", "fullscreen"]
 INTRODUCTION = """# Hands in 3D
 Drop a photo or use the camera. Hands are found automatically, or give a box around one.
@@ -46,6 +54,17 @@ class DrawnPoses:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class ShownHand:
+    """What the page keeps of a hand: its pose, and its sliders where the model has codes.
+
+    The photo is not kept: it takes up to 50 MB a visitor.
+    """
+
+    pose: HandPose
+    sliders: LatentSliders | None
+
+
 class Demo:
     """Answers for the page, by one predictor."""
 
@@ -60,7 +79,7 @@ class Demo:
         angles = np.linspace(0, 6, hand.NUM_JOINTS)
         around = PICTURE_PX + 50 * np.stack([np.cos(angles), np.sin(angles)], -1)
         poses = self.predictor(blank, [HandRegion.from_keypoints(around)])
-        self.show(DrawnPoses(blank, poses, pixels, 0.0, 0.0), 0)
+        self.show(self.hands(DrawnPoses(blank, poses, pixels, 0.0, 0.0)), 0)
 
     @functools.cached_property
     def _detector(self) -> Detector:
@@ -87,15 +106,21 @@ class Demo:
             picture, poses, pixels, 1000 * (detected - start), 1000 * (done - detected)
         )
 
-    def show(self, answer: DrawnPoses, number: int) -> tuple[Any, LatentSliders | None]:
-        """A hand by its number: its 3D figure, and its sliders where the model has codes."""
-        if not 0 <= number < len(answer.poses):
-            return None, None
-        pose = answer.poses[number]
-        figure = pages.skeleton(pose.joints_mm, pose.std_mm, names=self.predictor.joint_names)
+    def hands(self, answer: DrawnPoses) -> list[ShownHand]:
+        """The hands of a photo, without the photo."""
+        return [ShownHand(pose, self._sliders(answer.photo, pose)) for pose in answer.poses]
+
+    def _sliders(self, picture: Photo, pose: HandPose) -> LatentSliders | None:
         if not self.predictor.has_codes:
-            return figure, None
-        return figure, LatentSliders(self.predictor, answer.photo, pose.region)
+            return None
+        return LatentSliders(self.predictor, picture, pose.region)
+
+    def show(self, found: Sequence[ShownHand], number: int) -> tuple[Any, LatentSliders | None]:
+        """A hand by its number: its 3D figure, and its sliders where the model has codes."""
+        if not 0 <= number < len(found):
+            return None, None
+        pose, names = found[number].pose, self.predictor.joint_names
+        return pages.skeleton(pose.joints_mm, pose.std_mm, names=names), found[number].sliders
 
     def slide(
         self, sliders: LatentSliders, positions: Sequence[float]
@@ -113,19 +138,21 @@ def build(predictor: PosePredictor) -> Any:
 
     def find(path, side, box):
         if not path:
-            raise gr.Error("Give a photo first.")
+            raise gr.Error("Give a photo first.", print_exception=False)
         try:
             answer = demo.find(path, side, box or "")
         except UserError as error:
-            raise gr.Error(str(error).replace(path, os.path.basename(path))) from None
-        names = [f"hand {n + 1}" for n in range(len(answer.poses))]
+            told = str(error).replace(path, os.path.basename(path))
+            raise gr.Error(told, print_exception=False) from None
+        found = demo.hands(answer)
+        names = [f"hand {n + 1}" for n in range(len(found))]
         first = names[0] if names else None
         choices = gr.Radio(choices=names, value=first)
-        return answer, answer.picture, answer.summary(), choices, *show(answer, first)
+        return found, answer.picture, answer.summary(), choices, *show(found, first)
 
-    def show(answer, name):
+    def show(found, name):
         number = int(name.split()[1]) - 1 if name else -1
-        figure, latent = demo.show(answer, number) if answer else (None, None)
+        figure, latent = demo.show(found or [], number)
         decoded = demo.slide(latent, [0.0] * (2 * SLIDERS)) if latent else (None, None)
         positions = [
             gr.Slider(value=0, interactive=latent is not None and n < len(directions))
@@ -137,8 +164,9 @@ def build(predictor: PosePredictor) -> Any:
     def slide(latent, *positions):
         return demo.slide(latent, positions) if latent else (None, None)
 
-    with gr.Blocks(title="Hands in 3D", analytics_enabled=False) as page:
-        answer, latent = gr.State(), gr.State()
+    options = {"analytics_enabled": False, "delete_cache": CACHE_SECONDS}
+    with gr.Blocks(title="Hands in 3D", **options) as page:
+        found, latent = (gr.State(time_to_live=STATE_SECONDS) for _ in range(2))
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column():
@@ -161,8 +189,8 @@ def build(predictor: PosePredictor) -> Any:
             decoded_pose = gr.Plot(label="decoder_y: pose", elem_id="decoded_pose")
             decoded_x = _picture(gr, "decoder_x: appearance", "decoded_x")
         shown = [figure, latent, decoded_pose, decoded_x, *positions]
-        button.click(find, [photo_input, side, box], [answer, joints, summary, choice, *shown])
-        choice.input(show, [answer, choice], shown)
+        button.click(find, [photo_input, side, box], [found, joints, summary, choice, *shown])
+        choice.input(show, [found, choice], shown)
         for position in positions:
             position.input(
                 slide,
@@ -171,7 +199,23 @@ def build(predictor: PosePredictor) -> Any:
                 show_progress="hidden",
                 trigger_mode="always_last",
             )
-    return page
+    return page.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
+
+
+def launch(page: Any, host: str, port: int) -> None:
+    """Serves the page with its limits, until Ctrl-C. Raises `OSError` when the port is taken."""
+    from starlette.middleware import Middleware  # Gradio's.
+
+    page.launch(
+        server_name=host,
+        server_port=port,
+        max_file_size=MOST_UPLOAD_BYTES,
+        state_session_capacity=MOST_VISITORS,
+        enable_monitoring=False,
+        share=False,
+        app_kwargs={"middleware": [Middleware(PageGuard, most_bytes=MOST_UPLOAD_BYTES)]},
+        footer_links=[],
+    )
 
 
 def _photo_inputs(gr: Any) -> tuple[Any, Any, Any]:
@@ -183,6 +227,10 @@ def _photo_inputs(gr: Any) -> tuple[Any, Any, Any]:
         height=340,
         elem_id="photo",
     )
+    # Gradio would open the file, and decode it whole, before this page looks at its size.
+    photo_input.preprocess = lambda payload: payload and payload.path
+    move = photo_input.async_move_resource_to_block_cache
+    photo_input.async_move_resource_to_block_cache = uploads_only(move)
     with gr.Row():
         side = gr.Radio([AUTOMATIC, *hand.SIDES], value=AUTOMATIC, label="Side", elem_id="side")
         box = gr.Textbox(label="Box", placeholder="left,top,right,bottom px", elem_id="box")

@@ -1,15 +1,13 @@
 """The page to try a model: what it answers, and a visit to it in a browser without internet."""
 
 import io
-import os
-import socket
+import pickle
 import subprocess
-import sys
 import time
-import urllib.request
 
 import hand_files
 import numpy as np
+import page_server
 import pytest
 from fake_predictors import LinearPredictor
 from PIL import Image
@@ -23,7 +21,6 @@ from dcmls_tf.photos.sliders import SLIDERS
 
 pytest.importorskip("plotly")
 pytest.importorskip("cv2")
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BOX = "20,10,100,70"
 rng = np.random.default_rng(0)
 
@@ -43,13 +40,22 @@ def test_a_hand_in_a_box(photo_path):
     assert answer.summary().startswith("1 hand: left (given). Finding ")
     assert isinstance(answer.photo, Photo)
     assert (answer.picture[..., 0] > 100).any()
-    figure, latent = page.show(answer, 0)
+    found = page.hands(answer)
+    figure, latent = page.show(found, 0)
     np.testing.assert_allclose(figure.data[-1].x, LinearPredictor.pose_mm[:, 0])
     assert latent is not None
     moved, _ = page.slide(latent, [1.0] + [0.0] * (2 * SLIDERS - 1))
     still, _ = page.slide(latent, [0.0] * (2 * SLIDERS))
     assert np.abs(np.subtract(moved.data[-1].x, still.data[-1].x)).max() > 1
-    assert page.show(answer, 1) == page.show(answer, -1) == (None, None)
+    assert page.show(found, 1) == page.show(found, -1) == page.show([], 0) == (None, None)
+
+
+def test_a_visitor_takes_no_more_memory_than_some_numbers(tmp_path):
+    """The photo has 3 MB of pixels; what is kept of it fits in some kilobytes."""
+    Image.new("RGB", (1000, 1000), (0, 0, 60)).save(tmp_path / "a.png")
+    page = demo.Demo(LinearPredictor())
+    found = page.hands(page.find(str(tmp_path / "a.png"), "left", BOX))
+    assert len(pickle.dumps(found)) < 50_000
 
 
 def test_hands_that_are_found(photo_path, monkeypatch):
@@ -79,24 +85,9 @@ def test_what_the_page_refuses(photo_path, tmp_path):
 def test_a_model_without_codes_has_no_walk(photo_path):
     page = demo.Demo(LinearPredictor())
     page.predictor.has_codes = False
-    figure, latent = page.show(page.find(photo_path, "right", BOX), 0)
+    figure, latent = page.show(page.hands(page.find(photo_path, "right", BOX)), 0)
     assert figure is not None
     assert latent is None
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def start(run_dir, port, stdout):
-    command = [sys.executable, os.path.join(ROOT, "scripts", "demo.py")]
-    env = {**os.environ, "PYTHONPATH": ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    flags = [f"--model={run_dir}", f"--port={port}"]
-    return subprocess.Popen(
-        [*command, *flags], env=env, stdout=stdout, stderr=subprocess.STDOUT, text=True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -104,26 +95,8 @@ def served(tmp_path_factory):
     """Where `scripts/demo.py` serves a run of random weights, and that run."""
     pytest.importorskip("gradio")
     run_dir = hand_files.write_run(tmp_path_factory.mktemp("run"))
-    log = tmp_path_factory.mktemp("log") / "demo.log"
-    port = free_port()
-    with open(log, "w") as file:
-        process = start(run_dir, port, file)
-    try:
-        yield wait_for(f"http://127.0.0.1:{port}/", process, log), run_dir
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def wait_for(url, process, log, seconds=180):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return url
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"the page is not served: {log.read_text()[-3000:]}")
+    with page_server.serving(run_dir, tmp_path_factory.mktemp("log")) as url:
+        yield url, run_dir
 
 
 def shown_picture(driver, name):
@@ -190,7 +163,7 @@ def test_a_visit(served, tmp_path):
 def test_a_port_that_is_taken_is_named(served):
     url, run_dir = served
     port = url.rsplit(":", 1)[1].strip("/")
-    process = start(run_dir, port, subprocess.PIPE)
+    process = page_server.start(run_dir, port, subprocess.PIPE)
     told, _ = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "Traceback" not in told
