@@ -29,6 +29,8 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
+# TensorFlow's codes are gRPC's, and TensorFlow Serving answers with what the graph says.
+CODES = {code.value[0]: code for code in grpc.StatusCode}
 WARM_UP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
 
@@ -75,7 +77,9 @@ class Servable:
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
         try:
             answer = function(**{name: tf.constant(value) for name, value in inputs.items()})
-        except (tf.errors.OpError, ValueError) as error:
+        except tf.errors.OpError as error:
+            raise Refused(CODES[error.error_code], error.message) from None
+        except ValueError as error:  # Of a shape.
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
         return {name: value.numpy() for name, value in answer.items()}
 
@@ -133,8 +137,11 @@ class Rest(BaseHTTPRequestHandler):
             return
         try:
             self._send(200, self._answer(self.servables[name], body))
-        except (Refused, ValueError) as refused:
-            self._send(400, {"error": str(refused)})
+        except Refused as refused:
+            bad = refused.code == grpc.StatusCode.INVALID_ARGUMENT
+            self._send(400 if bad else 500, {"error": str(refused)})
+        except (KeyError, ValueError) as error:  # Of JSON that is no request.
+            self._send(400, {"error": repr(error)})
 
     def _answer(self, servable: Servable, body: dict[str, Any]) -> dict[str, Any]:
         signature = body.get("signature_name", "serving_default")
@@ -171,7 +178,7 @@ def main(config_path: str) -> None:
     with open(config_path) as file:
         text_format.Parse(file.read(), config)
     servables = {c.name: Servable(c.base_path) for c in config.model_config_list.config}
-    server = grpc.server(futures.ThreadPoolExecutor(2))
+    server = grpc.server(futures.ThreadPoolExecutor(4))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Grpc(servables), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Grpc(servables), server)
     grpc_port = server.add_insecure_port("127.0.0.1:0")

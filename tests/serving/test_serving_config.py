@@ -54,6 +54,8 @@ def test_the_compose_file_mounts_what_the_server_is_told_to_read():
         name, value = argument.removeprefix("--").split("=")
         if name.endswith("_file"):
             assert os.path.isfile(os.path.join(SERVING, mounted[value]))
+    # One bad request would refuse those of others that are batched with it.
+    assert not any("enable_batching" in argument for argument in service["command"])
     with open(os.path.join(SERVING, "models.config")) as file:
         config = text_format.Parse(file.read(), model_server_config_pb2.ModelServerConfig())
     assert {m.base_path for m in config.model_config_list.config} <= set(mounted)
