@@ -7,12 +7,16 @@ Writes `<out_dir>/<version>/` (what TensorFlow Serving loads) and `<out_dir>/lit
 and evaluated on the run's data, which has to be there; `--formats=saved_model` needs none.
 """
 
+from typing import Any
+
 from absl import flags
 
-from dcmls_tf import api, app
-from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES
+from dcmls_tf import app
 
-DATA_FLAGS = ("raw_dir", "data_dir")
+# Of `api.FORMATS`.
+FORMATS = ("saved_model", "tflite")
+# Where nothing is given, the run or `api.export` says what.
+OPTIONAL = ("hypotheses", "raw_dir", "data_dir")
 FLAGS = flags.FLAGS
 
 
@@ -21,10 +25,10 @@ def define_flags() -> None:
     flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out_dir", None, "Folder of the model's versions.", required=True)
     flags.DEFINE_integer("version", None, "Version (one more than the highest).", lower_bound=1)
-    flags.DEFINE_multi_enum("formats", list(api.FORMATS), api.FORMATS, "What to write.")
+    flags.DEFINE_multi_enum("formats", FORMATS, FORMATS, "What to write.")
     flags.DEFINE_bool("warm_up", True, "Requests for TensorFlow Serving to warm up with.")
     flags.DEFINE_integer(
-        "hypotheses", DEFAULT_HYPOTHESES, "Poses that `hypotheses` samples.", lower_bound=2
+        "hypotheses", None, "Poses that the signature samples (16).", lower_bound=2
     )
     flags.DEFINE_string("split", "evaluation", "Split for the model card: evaluation[:10%].")
     flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
@@ -33,15 +37,18 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → one version."""
+    from dcmls_tf import api
+
+    given = {name: FLAGS[name].value for name in OPTIONAL}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value}
     folders = api.export(
         FLAGS.run_dir,
         FLAGS.out_dir,
         version=FLAGS.version,
         formats=FLAGS.formats,
         warm_up=FLAGS.warm_up,
-        hypotheses=FLAGS.hypotheses,
         split=FLAGS.split,
-        **{name: FLAGS[name].value for name in DATA_FLAGS if FLAGS[name].value},
+        **options,
     )
     for folder in folders:
         print(f"written: {folder}")

@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from dcmls_tf import api, app
+from dcmls_tf import app
 from dcmls_tf.errors import UserError
 from dcmls_tf.serving import shipped
 
@@ -32,6 +32,8 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → files and cards."""
+    from dcmls_tf import api
+
     given = {name: FLAGS[name].value for name in shipped.NAMES}
     runs: dict[str, str] = {name: run_dir for name, run_dir in given.items() if run_dir}
     if not runs:

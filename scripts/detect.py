@@ -9,7 +9,7 @@ An interrupted run goes on where it stopped, a shard at a time.
 
 from absl import flags
 
-from dcmls_tf import app, detected
+from dcmls_tf import app
 
 flags.DEFINE_string("raw_dir", None, "Folder of scripts/render.py --format=shards.")
 flags.DEFINE_string("out_dir", None, "Folder to write shards of keypoints to.")
@@ -20,6 +20,8 @@ FLAGS = flags.FLAGS
 
 def main(_: list[str]) -> None:
     """Flags → one data set."""
+    from dcmls_tf import detected
+
     detected.detect_shards(FLAGS.raw_dir, FLAGS.out_dir, FLAGS.workers)
 
 

@@ -12,8 +12,7 @@ import re
 
 from absl import flags
 
-from dcmls_tf import api, app
-from dcmls_tf.evaluation import report
+from dcmls_tf import app
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
 FLAGS = flags.FLAGS
@@ -41,6 +40,9 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → one report."""
+    from dcmls_tf import api
+    from dcmls_tf.evaluation import report
+
     report_path = FLAGS.report or os.path.join(FLAGS.run_dir, "report.json")
     result = api.evaluate(
         FLAGS.run_dir,

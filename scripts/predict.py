@@ -14,16 +14,17 @@ records until Ctrl-C. Exit status 1 when a picture could not be read or predicte
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from dcmls_tf import api, app, hand
+from dcmls_tf import app, hand
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import boxes, hands, sources
-from dcmls_tf.photos.detection import Detector
-from dcmls_tf.photos.output import PredictionWriter
-from dcmls_tf.photos.predictor import PosePredictor
-from dcmls_tf.photos.roads import ShippedPredictor
+from dcmls_tf.photos import boxes, sources
+
+if TYPE_CHECKING:
+    from dcmls_tf.photos.hands import RegionFinder
+    from dcmls_tf.photos.predictor import PosePredictor
 
 FLAGS = flags.FLAGS
 
@@ -46,6 +47,9 @@ def define_flags() -> None:
 def main(_: list[str]) -> None:
     """Flags → predictions in a folder."""
     inputs = sources.find(FLAGS.input)
+    from dcmls_tf import api
+    from dcmls_tf.photos.output import PredictionWriter
+
     pose_predictor = api.load(FLAGS.model).predictor
     find_hands = _finder(pose_predictor)
     writer = PredictionWriter(
@@ -57,7 +61,11 @@ def main(_: list[str]) -> None:
         sys.exit(f"error: {writer.failures} problems with the input, see above")
 
 
-def _finder(pose_predictor: PosePredictor) -> hands.RegionFinder:
+def _finder(pose_predictor: "PosePredictor") -> "RegionFinder":
+    from dcmls_tf.photos import hands
+    from dcmls_tf.photos.detection import Detector
+    from dcmls_tf.photos.roads import ShippedPredictor
+
     hand_boxes = [boxes.parse(text) for text in FLAGS.box]
     if hand_boxes and FLAGS.keypoints:
         raise UserError("--box and --keypoints: give one of them")

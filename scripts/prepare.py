@@ -11,11 +11,12 @@ Apache Beam (see docs/scale.md), and stored in the same order:
 """
 
 from dcmls_tf import app, beam, config
-from dcmls_tf.data import preparation
 
 
 def main(argv: list[str]) -> None:
     """Flags → one prepared folder."""
+    from dcmls_tf.data import preparation
+
     beam_options = beam.from_flags(argv)
     builder = preparation.from_config(config.from_flags(), beam_options)
     for split, info in builder.info.splits.items():

@@ -12,10 +12,8 @@ import os
 
 from absl import flags
 
-from dcmls_tf import app, checkpoints, files
-from dcmls_tf.data import pipeline, preparation
+from dcmls_tf import app, files
 from dcmls_tf.errors import UserError
-from dcmls_tf.experiments import probes, projector
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
@@ -28,6 +26,10 @@ flags.DEFINE_integer("samples", 2000, "The split's first samples.", lower_bound=
 
 def main(_: list[str]) -> None:
     """Flags → one table."""
+    from dcmls_tf import checkpoints
+    from dcmls_tf.data import pipeline, preparation
+    from dcmls_tf.experiments import probes, projector
+
     model, config, _step = checkpoints.load_model(FLAGS.run_dir)
     if config.latent in ("unified", "none"):
         raise UserError(

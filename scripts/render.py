@@ -20,7 +20,6 @@ from absl import flags
 
 from dcmls_tf import app, beam
 from dcmls_tf.errors import UserError
-from dcmls_tf.rendering import dataset
 
 flags.DEFINE_string("out_dir", None, "Folder to write; gets training/ and evaluation/.")
 flags.DEFINE_integer("training", 10000, "Frames of the training split.", lower_bound=0)
@@ -46,6 +45,8 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> None:
     """Flags → one data set."""
+    from dcmls_tf.rendering import dataset
+
     beam_options = beam.from_flags(argv)
     if beam_options and FLAGS.format != "shards":
         raise UserError("--runner: renders shards alone; use --format=shards")

@@ -13,7 +13,7 @@ import os
 from absl import flags
 
 from dcmls_tf import app
-from dcmls_tf.experiments import comparison, jobs, showcase, tables
+from dcmls_tf.experiments import jobs, tables
 
 FLAGS = flags.FLAGS
 
@@ -36,6 +36,8 @@ def define_flags() -> None:
 
 def main(_: list[str]) -> None:
     """Flags → one experiment."""
+    from dcmls_tf.experiments import comparison, showcase
+
     fields = ("dataset", "modality", "scale", "raw_dir", "data_dir", "runs_dir")
     fields += ("transfer_dir", "seeds", "parallel")
     options = FLAGS.flag_values_dict()

@@ -4,12 +4,13 @@ Started again with the same options, an interrupted run goes on where it stopped
 with `tensorboard --logdir=runs`.
 """
 
-from dcmls_tf import api, app, config
+import dcmls_tf
+from dcmls_tf import app, config
 
 
 def main(_: list[str]) -> None:
     """Flags → one run."""
-    run = api.train(config.from_flags())
+    run = dcmls_tf.train(config.from_flags())
     print(f"trained: {run.config.run_dir}, best validation EPE {run.best_epe_mm():.2f} mm")
 
 
