@@ -17,3 +17,4 @@ for part in run experiments dev docs; do
 done
 lock "$@" requirements/addons.in --output-file=requirements-addons.txt
 lock "$@" requirements/beam.in --output-file=requirements/beam.txt
+lock "$@" requirements/audit.in --output-file=requirements/audit.txt
