@@ -96,6 +96,7 @@ setup(
         "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10", "mkdocstrings-python>=2,<3"],
         "dev": [
+            "hypothesis>=6.140",
             "import-linter>=2.17,<3",
             "pre-commit>=4",
             "pyright==1.1.414",
