@@ -34,7 +34,7 @@ OPENCV = ["opencv-python-headless>=4.10"]
 NOT_BETWEEN = ",".join(f"!=2.{minor}.*" for minor in range(16, 21))
 SERVING = [f"tensorflow-serving-api>=2.15.1,<2.22,{NOT_BETWEEN}"]
 TRIMESH = ["trimesh>=4.4"]
-PREDICT = [*LITERT, *OPENCV, "plotly>=6"]
+PREDICT = ["OneEuroFilter>=0.2.1,<0.3", *LITERT, *OPENCV, "plotly>=6"]
 
 setup(
     name="dcmls_tf",

@@ -13,6 +13,7 @@ or `--keypoints`. In videos a hand is followed from frame to frame, and its pose
 records until Ctrl-C. Exit status 1 when a picture could not be read or predicted.
 """
 
+import functools
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.photos import boxes, sources
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dcmls_tf.photos.hands import RegionFinder
     from dcmls_tf.photos.predictor import PosePredictor
 
@@ -42,6 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_float("focal", None, "Focal length in px (EXIF's, or a guess).", lower_bound=1)
     flags.DEFINE_integer("max_hands", 4, "Hands found in a picture.", lower_bound=1)
     flags.DEFINE_integer("max_frames", 0, "Frames of a video or camera; 0: all.", lower_bound=0)
+    flags.DEFINE_bool("smooth", True, "Make the poses of a video steady by the One Euro filter.")
 
 
 def main(_: list[str]) -> None:
@@ -51,20 +55,25 @@ def main(_: list[str]) -> None:
     from dcmls_tf.photos.output import PredictionWriter
 
     pose_predictor = api.load(FLAGS.model).predictor
-    find_hands = _finder(pose_predictor)
+    find_hands, follow = _finders(pose_predictor)
     writer = PredictionWriter(
-        pose_predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames
-    )
+        pose_predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames, follow,
+        FLAGS.smooth,
+    )  # fmt: skip
     writer.run(inputs)
     print(f"{writer.summary()}\nwritten: {FLAGS.out_dir}")
     if writer.failures:
         sys.exit(f"error: {writer.failures} problems with the input, see above")
 
 
-def _finder(pose_predictor: "PosePredictor") -> "RegionFinder":
+def _finders(
+    pose_predictor: "PosePredictor",
+) -> "tuple[RegionFinder, Callable[[], RegionFinder] | None]":
+    """What finds the hands of a picture, and what makes such a thing for a video's frames."""
     from dcmls_tf.photos import hands
     from dcmls_tf.photos.detection import Detector
     from dcmls_tf.photos.roads import ShippedPredictor
+    from dcmls_tf.photos.tracking import Tracker
 
     hand_boxes = [boxes.parse(text) for text in FLAGS.box]
     if hand_boxes and FLAGS.keypoints:
@@ -74,9 +83,11 @@ def _finder(pose_predictor: "PosePredictor") -> "RegionFinder":
     if hand_boxes and pose_predictor.needs_keypoints:
         raise UserError(f"--box: {FLAGS.model} reads 2D keypoints; give --keypoints, or neither")
     side = FLAGS.side and hand.SIDES.index(FLAGS.side)
-    automatic = not hand_boxes and not FLAGS.keypoints
-    detector = Detector(FLAGS.max_hands) if automatic else None
-    return hands.finder(hand_boxes, FLAGS.keypoints, side, detector)
+    if hand_boxes or FLAGS.keypoints:
+        return hands.finder(hand_boxes, FLAGS.keypoints, side), None
+    detector = Detector(FLAGS.max_hands)
+    follow = functools.partial(Tracker, detector, FLAGS.max_hands, side)
+    return hands.finder(side=side, detector=detector), follow
 
 
 def cli() -> None:

@@ -25,6 +25,7 @@ class HandRegion:
         `assumed`.
     keypoints: the joints, where they are known.
     score: the detector's confidence, where it found the hand.
+    track: in a video, the hand's number, the same in all its frames.
     """
 
     box: Float[np.ndarray, "4"]
@@ -32,6 +33,7 @@ class HandRegion:
     side_from: str = ASSUMED
     keypoints: Float[np.ndarray, "21 2"] | None = None
     score: float | None = None
+    track: int | None = None
 
     @classmethod
     def from_keypoints(

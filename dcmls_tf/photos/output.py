@@ -21,8 +21,8 @@ from tqdm import tqdm
 from dcmls_tf import files
 from dcmls_tf.drawing import pages
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import drawn, photo, records, sources, video
-from dcmls_tf.photos.hands import RegionFinder
+from dcmls_tf.photos import drawn, photo, records, smoothing, sources, video
+from dcmls_tf.photos.hands import HandPose, RegionFinder
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
 from dcmls_tf.photos.records import Record
@@ -43,6 +43,9 @@ class PredictionWriter:
         out_dir: where to; made when it is not there. Raises `UserError` when it cannot be.
         focal: the cameras' focal length in px, if known.
         max_frames: frames taken of each video or camera; 0: all.
+        follow: makes what says where the hands of a video's frames are, one for each video;
+            default: `find_hands`, frame by frame.
+        smooth: whether the poses of a video are made steady (`smoothing`).
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class PredictionWriter:
         out_dir: str,
         focal: float | None = None,
         max_frames: int = 0,
+        follow: Callable[[], RegionFinder] | None = None,
+        smooth: bool = True,
     ):
         try:
             os.makedirs(out_dir, exist_ok=True)
@@ -59,6 +64,7 @@ class PredictionWriter:
             raise UserError(f"--out_dir={out_dir}: cannot be made ({error.strerror})") from None
         self._predictor, self._find_hands = predictor, find_hands
         self._out_dir, self._focal, self._max_frames = out_dir, focal, max_frames
+        self._follow, self._smooth = follow, smooth
         self._records: list[Record] = []
         self._names: set[str] = set()
         self._gallery = pages.Gallery(predictor.joint_names)
@@ -101,21 +107,28 @@ class PredictionWriter:
     def _picture(self, source: Source) -> None:
         path = self._path(source.name, ".png")
         try:
-            picture = self._predict(photo.read(source.name, self._focal), path)
+            picture = photo.read(source.name, self._focal)
+            poses = self._predictor(picture, self._find_hands(picture))
+            pixels = self._record(picture, poses, path)
         finally:
             self._bar.update(1)
         content = io.BytesIO()
-        Image.fromarray(picture).save(content, format="png")
+        Image.fromarray(pixels).save(content, format="png")
         self._save(path, content.getvalue())
 
     def _video(self, source: Source) -> None:
         frames = Video(source, self._focal)
         self._bar.total += self._frame_count(frames) - 1
         path = self._path(source.name if source.kind == "video" else f"camera{source.name}", ".mp4")
+        find_hands = self._follow() if self._follow else self._find_hands
+        smoother = smoothing.Smoother() if self._smooth else None
         with VideoFile(path, frames.fps) as out:
             try:
                 for frame in frames:
-                    out.add(self._predict(frame, path))
+                    poses = self._predictor(frame, find_hands(frame))
+                    if smoother:
+                        poses = smoother(poses, frame.time_s or (frame.frame or 0) / frames.fps)
+                    out.add(self._record(frame, poses, path))
                     self._bar.update(1)
                     if frame.frame == self._max_frames - 1:
                         return
@@ -129,9 +142,10 @@ class PredictionWriter:
     def _frame_count(self, frames: Video) -> int:
         return min((n for n in (frames.frames, self._max_frames) if n), default=1)
 
-    def _predict(self, picture: Photo, path: str) -> UInt8[np.ndarray, "H W 3"]:
-        """Predicts and records a photo; the drawn picture, which goes to `path`."""
-        poses = self._predictor(picture, self._find_hands(picture))
+    def _record(
+        self, picture: Photo, poses: Sequence[HandPose], path: str
+    ) -> UInt8[np.ndarray, "H W 3"]:
+        """Records a photo's poses; the drawn picture, which goes to `path`."""
         record = records.record(picture, poses)
         self._records.append({**record, "drawn": os.path.basename(path)})
         pixels, scale = drawn.draw(picture, poses)

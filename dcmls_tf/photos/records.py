@@ -16,6 +16,7 @@ UNITS = {
     "uv": "px of the upright picture, from its upper left corner",
     "joints_mm": "mm relative to the root joint; camera frame: x right, y down, z forward",
     "root_mm": "mm in the camera frame, if the hand has the training set's mean size",
+    "track": "in a video, the hand's number, the same in all its frames",
     "std_mm": "mm, spread of sampled poses; null where the model cannot sample",
 }
 COLUMNS = (
@@ -45,6 +46,7 @@ def _hand(pose: HandPose) -> Record:
         "side": hand.SIDES[pose.region.side],
         "side_from": pose.region.side_from,
         "score": pose.region.score,
+        "track": pose.region.track,
         "box": _rounded(pose.region.box),
         "uv": _rounded(pose.uv),
         "joints_mm": _rounded(pose.joints_mm),

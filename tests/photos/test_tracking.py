@@ -1,0 +1,89 @@
+"""Hands followed through frames, by a detector whose hands move as they are told."""
+
+import numpy as np
+import pytest
+
+from dcmls_tf import hand
+from dcmls_tf.photos import tracking
+from dcmls_tf.photos.detection import Detection, iou
+from dcmls_tf.photos.photo import Photo, camera
+from dcmls_tf.photos.tracking import Tracker
+
+PIXELS = np.zeros((100, 200, 3), np.uint8)
+SHAPE = np.random.default_rng(0).uniform(0, 30, (21, 2))
+
+
+def detection(x, side=hand.RIGHT, side_score=0.9, score=0.9):
+    uv = SHAPE + [x, 20]
+    return Detection(np.concatenate([uv.min(0), uv.max(0)]), uv, side, side_score, score)
+
+
+class Scripted:
+    """Sees the hands of `frames`, one list a frame; counts how often it looks at all of one."""
+
+    def __init__(self, frames):
+        self.frames, self.now, self.looks = frames, -1, 0
+
+    def __call__(self, pixels):
+        self.looks += 1
+        return list(self.frames[self.now])
+
+    def again(self, pixels, known):
+        near = [d for d in self.frames[self.now] if iou(d.box, known.box) > 0.2]
+        return near[0] if near else None
+
+
+def follow(frames, **options):
+    detector = Scripted(frames)
+    tracker = Tracker(detector, **options)
+    regions = []
+    for number in range(len(frames)):
+        detector.now = number
+        regions.append(tracker(Photo("v.mp4", PIXELS, (200, 100), *camera((200, 100)), number)))
+    return regions, detector
+
+
+def test_hands_keep_their_numbers_and_the_detector_rests():
+    frames = [[detection(3 * i), detection(150 - 3 * i)] for i in range(12)]
+    frames[5:] = [[b, a] for a, b in frames[5:]]  # The detector's order says nothing.
+    regions, detector = follow(frames)
+    assert [[r.track for r in of_frame] for of_frame in regions] == [[0, 1]] * 12
+    assert detector.looks == 1
+    left_edges = [of_frame[0].box[0] for of_frame in regions]
+    np.testing.assert_allclose(np.diff(left_edges), 3, atol=1e-4)
+
+
+def test_a_lost_hand_is_looked_for_and_is_another_when_it_comes_back():
+    frames = [[detection(10)], [detection(12)], [], [], [detection(120)], [detection(121)]]
+    regions, detector = follow(frames)
+    assert [[r.track for r in of_frame] for of_frame in regions] == [[0], [0], [], [], [1], [1]]
+    assert detector.looks == 4
+
+
+def test_hands_that_come_are_found_at_the_next_turn():
+    count = tracking.LOOK_AROUND + 2
+    frames = [[detection(10)] + ([detection(120)] if i > 2 else []) for i in range(count)]
+    regions, _ = follow(frames)
+    assert [len(of_frame) for of_frame in regions] == [1] * tracking.LOOK_AROUND + [2, 2]
+    regions, _ = follow(frames, max_hands=1)
+    assert {len(of_frame) for of_frame in regions} == {1}
+
+
+def test_a_hand_keeps_its_side_against_single_frames():
+    sides = [hand.RIGHT] * 4 + [hand.LEFT] + [hand.RIGHT] * 3
+    regions, _ = follow([[detection(10, side)] for side in sides])
+    assert {r.side for (r,) in regions} == {hand.RIGHT}
+    regions, _ = follow([[detection(10, side)] for side in [hand.RIGHT] + [hand.LEFT] * 9])
+    assert [regions[0][0].side, regions[-1][0].side] == [hand.RIGHT, hand.LEFT]
+
+
+@pytest.mark.parametrize("side", [hand.LEFT, hand.RIGHT])
+def test_a_side_that_is_given_is_taken(side):
+    regions, _ = follow([[detection(10)]] * 2, side=side)
+    assert {(r.side, r.side_from) for (r,) in regions} == {(side, "given")}
+
+
+def test_two_tracks_never_end_on_one_hand():
+    frames = [[detection(10), detection(60)], [detection(35)], [detection(36)]]
+    regions, _ = follow(frames)
+    assert [len(of_frame) for of_frame in regions] == [2, 1, 1]
