@@ -1,15 +1,17 @@
 """A raw folder's examples read by Apache Beam, for TensorFlow Datasets to store in their order."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apache_beam  # pyright: ignore[reportMissingImports]
 
 from dcmls_tf.data.examples import RawExample
-from dcmls_tf.data.raw import RawFolder
+
+if TYPE_CHECKING:
+    from dcmls_tf.data.raw import RawFolder
 
 
-def examples(folder: RawFolder, split: str) -> Any:
+def examples(folder: "RawFolder", split: str) -> Any:
     """A transform to `(number, example)`; numbers count the examples as they are one by one.
 
     Keys alone go to the machines, each of which reads the annotations and its share of the images.
@@ -25,7 +27,7 @@ def examples(folder: RawFolder, split: str) -> Any:
 class Read(apache_beam.DoFn):
     """Reads examples by their keys."""
 
-    def __init__(self, folder: RawFolder, split: str) -> None:
+    def __init__(self, folder: "RawFolder", split: str) -> None:
         self._folder, self._split = folder, split
 
     def setup(self) -> None:
