@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import apache_beam  # pyright: ignore[reportMissingImports]
 
+from dcmls_tf.data import raw
 from dcmls_tf.data.examples import RawExample
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def examples(folder: "RawFolder", split: str) -> Any:
 
     Keys alone go to the machines, each of which reads the annotations and its share of the images.
     """
-    numbered = list(enumerate(folder.open(split).keys()))
+    numbered = list(enumerate(raw.keys(folder.open(split))))
     return (
         "Keys" >> apache_beam.Create(numbered)
         | "Spread" >> apache_beam.Reshuffle()
@@ -37,4 +38,4 @@ class Read(apache_beam.DoFn):
     def process(self, numbered: tuple[int, Any]) -> Iterator[tuple[int, RawExample]]:
         """One example."""
         number, key = numbered
-        yield number, self._opened.example(key)
+        yield number, raw.example(self._opened, key)
