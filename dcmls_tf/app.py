@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
+from dcmls_tf import files
 from dcmls_tf.errors import UserError
 
 INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
@@ -16,8 +17,9 @@ def run(main: Callable[[list[str]], object], arguments: bool = False) -> None:
 
     arguments: whether `main` takes what is no flag, such as what comes after `--`.
 
-    A `UserError`, a flag that is not valid and an argument that is no flag become one line on
-    stderr and status 1; an interrupt (Ctrl-C) exits with 130.
+    A `UserError`, a flag that is not valid, an argument that is no flag, and a disk that is full
+    or cannot be written become one line on stderr and status 1; an interrupt (Ctrl-C) exits with
+    130, a training that SIGTERM ended with 143.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -31,6 +33,11 @@ def run(main: Callable[[list[str]], object], arguments: bool = False) -> None:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(INTERRUPTED)
+        except Exception as error:
+            said = files.refusal(error)
+            if said is None:
+                raise
+            _fail(UserError(said))
 
     _describe(main)
     app.run(guarded, flags_parser=_parse)

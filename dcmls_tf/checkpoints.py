@@ -1,19 +1,24 @@
 """A run's folder → its model, and the checkpoints in it.
 
 `checkpoints/` holds what a resumed run needs, `best/` the networks alone at the lowest
-validation EPE.
+validation EPE. TensorFlow keeps a CRC-32C of each tensor and of each block of the index, and
+compares them when it reads: what is cut or flipped is noticed then.
 """
 
+import glob
 import os
-from collections.abc import Callable, Mapping
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
+from jaxtyping import Bool
 
-from dcmls_tf import addons, variants
+from dcmls_tf import addons, files, variants
 from dcmls_tf import config as config_lib
 from dcmls_tf.config import Config
-from dcmls_tf.errors import UserError
+from dcmls_tf.errors import Diverged, UserError
 from dcmls_tf.model import Pose, predict_pose
 from dcmls_tf.variants import Model
 
@@ -23,30 +28,123 @@ if TYPE_CHECKING:
 BEST_FOLDER = "best"
 RESUMABLE_FOLDER = "checkpoints"
 RESUMABLE_KEPT = 2
+_PREFIX = "ckpt"  # as `tf.train.CheckpointManager` has it
 
 
-def best(model: Model, run_dir: str) -> tf.train.CheckpointManager:
-    """The manager of the best networks, of which one checkpoint is kept."""
-    return tf.train.CheckpointManager(_networks(model), os.path.join(run_dir, BEST_FOLDER), 1)
+class Checkpoints:
+    """The checkpoints of a folder by their step, of which the newest `kept` stay.
+
+    weights: what has to be finite in a checkpoint. Which checkpoints there are is told by their
+    own files: TensorFlow's list of them, the file `checkpoint`, may be missing or damaged.
+    """
+
+    def __init__(
+        self,
+        checkpoint: tf.train.Checkpoint,
+        weights: Iterable[tf.Variable],
+        folder: str,
+        kept: int,
+    ):
+        self._checkpoint, self._folder, self._kept = checkpoint, folder, kept
+        self._weights = list(weights)
+        self._manager = None
+
+    @property
+    def latest_checkpoint(self) -> str | None:
+        """The path of the newest one, whole or not."""
+        return next(iter(_found(self._folder)), None)
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint and removes those that are too many.
+
+        Raises `Diverged` when a weight is not finite, `UserError` when nothing can be written.
+        """
+        finite = self._finite().numpy()
+        if not finite.all():
+            raise Diverged(f"{self._weights[int(finite.argmin())].name} is not finite")
+        with files.writing_to(self._folder):
+            if self._manager is None:
+                _list(self._folder)
+                manager = tf.train.CheckpointManager
+                self._manager = manager(self._checkpoint, self._folder, self._kept)
+            try:
+                self._manager.save(checkpoint_number=step)
+            except BaseException:
+                remove_temporary(self._folder)
+                raise
+
+    @tf.function
+    def _finite(self) -> Bool[tf.Tensor, " weights"]:
+        return tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self._weights])
+
+    def restore(self) -> bool:
+        """Restores the newest checkpoint that is whole; `False` when there is none at all.
+
+        Newer ones, which are damaged, are removed and named. Raises `UserError` when all are
+        damaged, or when it is of other networks.
+        """
+        paths = _found(self._folder)
+        for number, path in enumerate(paths):
+            if _damage(path) is None:
+                self._restore(path)
+                for damaged in paths[:number]:
+                    print(f"{damaged} is damaged and removed; {path} is restored")
+                    _remove(damaged)
+                return True
+        if paths:
+            raise UserError(
+                f"--run_dir: every checkpoint in {self._folder} is damaged "
+                f"({', '.join(map(os.path.basename, paths))}); copy one back, or train in another "
+                "folder"
+            )
+        return False
+
+    def _restore(self, path: str) -> None:
+        try:
+            self._checkpoint.restore(path).assert_consumed()
+        except (AssertionError, ValueError):
+            raise UserError(
+                f"--run_dir: {path} is of other networks than the run's {config_lib.CONFIG_FILE} "
+                "says; it belongs to another run"
+            ) from None
 
 
-def resumable(trainer: "Trainer", run_dir: str) -> tf.train.CheckpointManager:
-    """The manager of what a resumed run needs; the newest `RESUMABLE_KEPT` are kept."""
+def best(model: Model, run_dir: str) -> Checkpoints:
+    """The best networks, of which one checkpoint is kept."""
+    folder = os.path.join(run_dir, BEST_FOLDER)
+    return Checkpoints(_networks(model), _variables(model.networks()), folder, 1)
+
+
+def resumable(trainer: "Trainer", run_dir: str) -> Checkpoints:
+    """What a resumed run needs; the newest `RESUMABLE_KEPT` are kept."""
     folder = os.path.join(run_dir, RESUMABLE_FOLDER)
-    return tf.train.CheckpointManager(trainer.checkpointed(), folder, RESUMABLE_KEPT)
+    weights = _variables({**trainer.networks, **trainer.optimizers})
+    return Checkpoints(trainer.checkpointed(), weights, folder, RESUMABLE_KEPT)
+
+
+def remove_temporary(folder: str) -> None:
+    """Removes what killed or failed writes left in a folder of checkpoints."""
+    for path in glob.glob(os.path.join(glob.escape(folder), f"{_PREFIX}-*_temp*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def load_model(run_dir: str) -> tuple[Model, Config, int]:
     """The model of a run at its lowest validation EPE, its `Config`, and the step of that.
 
-    Raises `UserError` when the folder is no run, or has no finished epoch yet.
+    Raises `UserError` when the folder is no run, has no finished epoch yet, or is damaged.
     """
     config = config_lib.load(run_dir)
     newest = _best_of(run_dir)
     # The checkpoint has every weight, in float32: none are downloaded to start from.
     model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))
-    _networks(model).restore(newest).expect_partial()
-    return model, config, int(newest.rsplit("-", 1)[-1])
+    try:
+        _networks(model).restore(newest).assert_existing_objects_matched()
+    except (AssertionError, ValueError):
+        raise UserError(
+            f"--run_dir: {newest} is of other networks than {run_dir}/{config_lib.CONFIG_FILE} "
+            "says; it belongs to another run"
+        ) from None
+    return model, config, _step(newest)
 
 
 def start_from(model: Model, initial_run: str) -> None:
@@ -65,10 +163,56 @@ def start_from(model: Model, initial_run: str) -> None:
 
 
 def _best_of(run_dir, flag="run_dir"):
-    newest = tf.train.latest_checkpoint(os.path.join(run_dir, BEST_FOLDER))
+    newest = next(iter(_found(os.path.join(run_dir, BEST_FOLDER))), None)
     if newest is None:
         raise UserError(f"--{flag}: {run_dir} has no finished epoch yet; train it first")
+    damage = _damage(newest)
+    if damage:
+        raise UserError(
+            f"--{flag}: {newest} is damaged ({damage}); copy it again, or train another epoch"
+        )
     return newest
+
+
+def _found(folder: str) -> list[str]:
+    """Paths of a folder's checkpoints, whole or not, the newest first."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    matches = (re.fullmatch(rf"({_PREFIX}-\d+)\.(index|data-.*)", name) for name in names)
+    paths = {os.path.join(folder, match[1]) for match in matches if match}
+    return sorted(paths, key=_step, reverse=True)
+
+
+def _step(path: str) -> int:
+    return int(path.rsplit("-", 1)[-1])
+
+
+def _damage(path: str) -> str | None:
+    """What is wrong with a checkpoint's files, in few words; all of it is read."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except Exception as error:  # TensorFlow's own kinds, IndexError of a cut index, and others.
+        lines = str(error).splitlines()
+        return lines[0] if lines else type(error).__name__
+    return None
+
+
+def _list(folder: str) -> None:
+    """Writes TensorFlow's list of the checkpoints in a folder anew, from their files."""
+    paths = _found(folder)[::-1]
+    if paths:
+        times = [max(os.path.getmtime(f) for f in glob.glob(f"{glob.escape(p)}.*")) for p in paths]
+        tf.compat.v1.train.update_checkpoint_state(
+            folder, paths[-1], paths, None, times, last_preserved_timestamp=0.0
+        )
+    elif os.path.isfile(state := os.path.join(folder, "checkpoint")):
+        os.remove(state)
+
+
+def _remove(path: str) -> None:
+    for file in glob.glob(f"{glob.escape(path)}.*"):
+        os.remove(file)
 
 
 def pose_function(model: Model) -> Callable[[Mapping[str, Any]], Pose]:
@@ -78,3 +222,9 @@ def pose_function(model: Model) -> Callable[[Mapping[str, Any]], Pose]:
 
 def _networks(model):
     return tf.train.Checkpoint(networks=addons.variables_by_name(model.networks()))
+
+
+def _variables(owners):
+    """The weights of networks and optimisers that could be infinite."""
+    by_name = addons.variables_by_name(owners)
+    return [v for variables in by_name.values() for v in variables if v.dtype.is_floating]

@@ -178,6 +178,11 @@ class Config:
     batch_size: int = option(64, "Batch over all devices.", lower=1)
     epochs: int = option(100, "Passes over the training data.", lower=1)
     seed: int = option(0, "Seed of weights, order, augmentation and latent samples.", lower=0)
+    deterministic: bool = option(
+        False,
+        "Bit-equal runs on machines of one kind, by slower operations where TensorFlow has a "
+        "faster one that is not.",
+    )
 
     # Run.
     run_dir: str = option("runs/default", "Folder of checkpoints, logs and reports.")
@@ -224,14 +229,25 @@ def load(run_dir: files.StrPath) -> Config:
     """The `Config` of a run. Raises `UserError` when there is none or it is not readable."""
     path = os.path.join(run_dir, CONFIG_FILE)
     try:
-        with open(path) as file:
-            return Config(**json.load(file))
-    except FileNotFoundError:
+        with open(path, encoding="utf-8") as file:
+            options = json.load(file)
+        _check_types(options)
+        return Config(**options)
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"--run_dir: {path} does not exist; give the folder of a training run"
         ) from None
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, UserError) as error:
         raise UserError(f"--run_dir: {path} is not a run's configuration ({error})") from None
+
+
+def _check_types(options: Any) -> None:
+    """Raises `TypeError` naming an option whose value is of another type than its field."""
+    for field in dataclasses.fields(Config):
+        kind = str if get_args(field.type) else field.type
+        value = options.get(field.name, field.default) if isinstance(options, dict) else None
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise TypeError(f"{field.name} is {value!r}")
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:

@@ -45,3 +45,19 @@ def distribute(
         )
 
     return strategy.distribute_datasets_from_function(make_hosts_batches)
+
+
+def on_any_host(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
+    """A function that tells whether what it is called with is true on any of the strategy's hosts.
+
+    All hosts call it at the same places. On one host it asks nobody.
+    """
+    resolver = strategy.cluster_resolver
+    if resolver is None or len(resolver.cluster_spec().as_dict().get("worker", ())) < 2:
+        return bool
+
+    @tf.function(input_signature=[tf.TensorSpec([])])
+    def summed(value):
+        return strategy.reduce("SUM", strategy.run(tf.identity, args=(value,)), axis=None)
+
+    return lambda flag: bool(summed(tf.constant(float(flag))) > 0)

@@ -7,3 +7,12 @@ class UserError(Exception):
 
 class Diverged(UserError):
     """A loss or a prediction that is not finite: the training's settings do not work."""
+
+
+class Terminated(SystemExit):
+    """The process was told to end by SIGTERM; its exit status is what shells count for that."""
+
+    STATUS = 128 + 15
+
+    def __init__(self) -> None:
+        super().__init__(self.STATUS)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from tensorboard.plugins.hparams import api as hparams
 from dcmls_tf import files, objective
 from dcmls_tf.config import Config
 from dcmls_tf.drawing import figures
+from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import metrics
 from dcmls_tf.evaluation.predictions import EvaluatedSplit
 from dcmls_tf.model import predict_pose
@@ -89,11 +91,28 @@ class Monitor:
         self._image("examples/input_reconstruction_prediction", page, step)
 
     def history(self, before_step: int) -> list[dict[str, Any]]:
-        """Rows of `history.csv` from before a step; none when there is no such file."""
+        """Rows of `history.csv` from before a step; none when there is no such file.
+
+        Raises `UserError` when the file is damaged.
+        """
         if not os.path.exists(self.history_path):
             return []
-        with open(self.history_path, newline="") as file:
-            return [row for row in csv.DictReader(file) if int(row["step"]) < before_step]
+        try:
+            with open(self.history_path, newline="", encoding="utf-8") as file:
+                rows = _rows(file.read(), self.columns)
+        except (ValueError, csv.Error) as error:
+            raise UserError(
+                f"--run_dir: {self.history_path} is damaged ({error}); mend it, or move it away to "
+                "go on without its rows"
+            ) from None
+        return [row for row in rows if int(row["step"]) < before_step]
+
+    def check_history(self, epochs: int, steps_per_epoch: int) -> None:
+        """Says which of the first `epochs` epochs have no row. Raises as `history`."""
+        there = {int(row["epoch"]) for row in self.history(epochs * steps_per_epoch + 1)}
+        missing = [str(epoch) for epoch in range(1, epochs + 1) if epoch not in there]
+        if missing and self.writes:
+            print(f"{self.history_path}: has no row of epoch {', '.join(missing)}; it is lost")
 
     def _write_history(self, rows):
         if not self.writes:
@@ -108,3 +127,25 @@ class Monitor:
     def _image(self, name: str, pixels: UInt8[Any, "H W 3"], step: int) -> None:
         with self.writer.as_default(step=step):
             tf.summary.image(name, pixels[None])
+
+
+def _rows(text: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table with these columns. Raises `ValueError` naming the line that is none."""
+    lines = list(csv.reader(io.StringIO(text), strict=True))
+    if not lines or lines[0] != list(columns):
+        raise ValueError("its first line is not the run's columns")
+    for number, line in enumerate(lines[1:], 2):
+        numbers = [value for value in line[2:] if value]
+        whole = len(line) == len(columns) and all(value.isdecimal() for value in line[:2])
+        if not whole or not all(map(_is_number, numbers)):
+            raise ValueError(f"line {number} is cut or no numbers")
+    if not text.endswith("\n"):
+        raise ValueError(f"line {len(lines)} is cut")
+    return [dict(zip(columns, line, strict=True)) for line in lines[1:]]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,43 +1,42 @@
 """A run: data, trainer, validation and checkpoints in one folder, from start to end.
 
-`run_dir` holds `config.json`, `training_statistics.json`, `history.csv`, `tensorboard/`,
-`checkpoints/` (what a resumed run needs) and `best/` (networks alone, lowest EPE).
+`run_dir` holds `config.json`, `training_data.json`, `training_statistics.json`, `history.csv`,
+`tensorboard/`, `checkpoints/` (what a resumed run needs) and `best/` (networks alone, lowest EPE).
 """
 
 import contextlib
-import dataclasses
 import os
 import sys
 import time
 from typing import Any
 
-import filelock
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from dcmls_tf import checkpoints, distribution, training
-from dcmls_tf import config as config_lib
+from dcmls_tf import checkpoints, distribution, files, run_folder, training
 from dcmls_tf.config import Config
-from dcmls_tf.data import pipeline, preparation
+from dcmls_tf.data import fingerprint, pipeline, preparation
+from dcmls_tf.data.fingerprint import Fingerprint
 from dcmls_tf.data.statistics import STATISTICS_FILE, TrainingStatistics
-from dcmls_tf.errors import Diverged, UserError
+from dcmls_tf.divergence import Step, Watch
+from dcmls_tf.errors import Diverged, Terminated
 from dcmls_tf.evaluation import predictions, report
 from dcmls_tf.monitoring import Monitor
+from dcmls_tf.stopping import Stopping
 
 LOG_STEPS = 50
 EVALUATION_BATCH = 128
 # Drawing takes longer than a short epoch does: pictures of an epoch come this far apart.
 PICTURES_SECONDS = 30
-# Options that change nothing in what is learnt, so they may differ when a run goes on.
-FREE_ON_RESUME = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps")
 
 
 class Run:
     """Trains one `Config` to its end, from the beginning or from its newest checkpoint."""
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
-        _claim(config)
+        run_folder.claim(config)
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
         self.config = config
         self.strategy = strategy
         self.writes = distribution.is_chief(strategy)
@@ -48,33 +47,69 @@ class Run:
         self.predict = checkpoints.pose_function(self.trainer.model)
         self.newest = checkpoints.resumable(self.trainer, config.run_dir)
         self.best = checkpoints.best(self.trainer.model, config.run_dir)
+        self.stopping = Stopping(strategy)
+        self.watch = Watch(strategy)
         self._pictures_at = time.monotonic()
 
     def train(self) -> None:
-        """Runs all epochs that are left. An interrupt saves a checkpoint first.
+        """Runs all epochs that are left. An interrupt or SIGTERM saves a checkpoint first.
 
-        Raises `UserError` when another process is training in the run's folder.
+        Raises `Terminated` after a SIGTERM, `Diverged` when a loss or weight is not finite, and
+        `UserError` when another process is training in the run's folder, when that cannot be
+        written or is damaged, or when the data is not what the run was trained on.
         """
-        with _alone_in(self.config.run_dir) if self.writes else contextlib.nullcontext():
-            self._restore()
-            if self._step() < self.total_steps:
+        alone = run_folder.alone_in(self.config.run_dir)
+        with alone if self.writes else contextlib.nullcontext(), self.stopping.listens():
+            self._begin()
+            if self._step() < self.total_steps or self._owes_validation():
                 self._train()
+
+    def _begin(self):
+        """The run as its newest checkpoint has it, or as it starts, on the same data as before."""
+        resumed = self.newest.restore()
+        self._check_data()
+        if resumed:
+            print(f"{self.config.run_dir}: goes on at step {self._step()} of {self.total_steps}")
+            return
+        run_folder.check_unstarted(self.config.run_dir)
+        if self.config.initial_run:
+            checkpoints.start_from(self.trainer.model, self.config.initial_run)
+
+    def _check_data(self):
+        known = Fingerprint.load(self.config.run_dir)
+        now = fingerprint.of(self.builder, self.config)
+        if known is not None:
+            fingerprint.check(self.config, known, now)
+        elif self.writes:
+            now.save(self.config.run_dir)
 
     def _train(self):
         if self.writes:
             self.config.save(self.config.run_dir)
+        if self._step() == 0:
+            # Whoever has steps behind him has a checkpoint; and what cannot be written shows now.
+            self._save()
         self.statistics = self._statistics()
         self.monitor = Monitor(
             self.config.run_dir, self.config, self.trainer.term_names, self.writes
         )
+        epochs_done = self._step() // self.steps_per_epoch - self._owes_validation()
+        self.monitor.check_history(epochs_done, self.steps_per_epoch)
         batches = iter(self._batches())
         try:
-            for epoch in range(self._step() // self.steps_per_epoch, self.config.epochs):
+            for epoch in range(epochs_done, self.config.epochs):
                 self._train_epoch(epoch, batches)
                 self._end_epoch(epoch)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             self._save()
+            if self.writes:
+                print(f"{self.config.run_dir}: step {self._step()} is saved")
             raise
+
+    def _owes_validation(self):
+        """Whether an epoch's steps are all taken and no more: its end sets the sums to 0."""
+        at_an_end = self._step() and self._step() % self.steps_per_epoch == 0
+        return bool(at_an_end and self.trainer.term_sums.numpy().any())
 
     def best_epe_mm(self) -> float:
         """Lowest validation EPE so far in mm; infinite without a validation split."""
@@ -82,13 +117,6 @@ class Run:
 
     def _step(self):
         return int(self.trainer.step.numpy())
-
-    def _restore(self):
-        if self.newest.latest_checkpoint:
-            self.newest.checkpoint.restore(self.newest.latest_checkpoint).assert_consumed()
-            print(f"{self.config.run_dir}: goes on at step {self._step()} of {self.total_steps}")
-        elif self.config.initial_run:
-            checkpoints.start_from(self.trainer.model, self.config.initial_run)
 
     def _batches(self):
         start = self._step()
@@ -118,7 +146,7 @@ class Run:
         ) as bar:
             clock, since = time.monotonic(), self._step()
             for step in range(self._step() + 1, end + 1):
-                terms = self.trainer.train_step(next(batches))
+                terms = self._take_step(step, next(batches))
                 bar.update(1)
                 if step % LOG_STEPS == 0:
                     rate = (step - since) * self.config.batch_size / (time.monotonic() - clock)
@@ -126,19 +154,25 @@ class Run:
                     clock, since = time.monotonic(), step
                 if step % self.config.checkpoint_steps == 0 and step != end:
                     self._save()
+                self.stopping.check()
+
+    def _take_step(self, step, batch):
+        terms = self.trainer.train_step(batch)
+        self.watch.took(Step(step, terms, tf.identity(self.trainer.term_sums), batch))
+        return terms
 
     def _log(self, step, terms, examples_per_second, bar):
+        self.watch.settle()
         values = {name: float(value) for name, value in terms.items()}
-        _check_finite(values, step)
         rates = {p: self.trainer.learning_rate(p) for p in self.trainer.optimizers}
         self.monitor.step(step, values, rates, examples_per_second)
         bar.set_postfix(pose=f"{values['pose']:.4f}", examples_s=f"{examples_per_second:.0f}")
 
     def _end_epoch(self, epoch):
+        self.watch.settle()
         step = self._step()
         sums = self.trainer.term_sums.numpy() / self.steps_per_epoch
         term_means = dict(zip(self.trainer.term_names, sums.tolist(), strict=True))
-        _check_finite(term_means, step)
         scores = self._validate(step)
         self.monitor.epoch(epoch + 1, step, term_means, scores)
         self._keep_best(scores)
@@ -148,7 +182,8 @@ class Run:
     def _validate(self, step):
         if not self.config.validation_percent:
             return None
-        evaluated = predictions.collect(self.predict, self._validation_batches())
+        batches = self.stopping.checked(self._validation_batches())
+        evaluated = predictions.collect(self.predict, batches)
         scores = report.report(evaluated, self.statistics.mean_scale_mm, root=self.config.root)
         if self.writes:
             print(f"  validation EPE {scores['epe_mm']:.2f} mm, AUC {scores['auc_20_50']:.3f}")
@@ -171,14 +206,25 @@ class Run:
         """Keeps the networks when the validation EPE is the lowest, or when there is none."""
         if scores and scores["epe_mm"] >= self.best_epe_mm():
             return
+        self._write(self.best)
+        # Afterwards: what an interrupt between the two leaves is kept again.
         if scores:
             self.trainer.best_epe_mm.assign(scores["epe_mm"])
-        if self.writes:
-            self.best.save(checkpoint_number=self._step())
 
     def _save(self):
-        if self.writes:
-            self.newest.save(checkpoint_number=self._step())
+        self.watch.settle()
+        self._write(self.newest)
+
+    def _write(self, kind):
+        if not self.writes:
+            return
+        try:
+            kind.save(self._step())
+        except Diverged as error:
+            raise Diverged(
+                f"{error} after step {self._step()} ({self.watch.samples()}); lower "
+                "--learning_rate, and start again in another --run_dir"
+            ) from None
 
     def _statistics(self):
         """The training split's mean pose and scale bone; computed once for a run."""
@@ -188,12 +234,7 @@ class Run:
         joints_only = self.config.replace(modality="2d", augment_view=0.0)
         split = pipeline.training_split(self.config)
         batches = pipeline.evaluation_batches(self.builder, joints_only, split, 4096)
-        poses, scales = zip(
-            *((b["y"].numpy(), b["scale_mm"].numpy()) for b in batches), strict=True
-        )
-        statistics = TrainingStatistics(
-            np.concatenate(poses).mean(axis=0), float(np.concatenate(scales).mean())
-        )
+        statistics = TrainingStatistics.of(batches)
         if self.writes:
             statistics.save(run_dir)
         return statistics
@@ -217,53 +258,14 @@ def evaluate_run(
     config = config.replace(**data_options)
     builder = preparation.from_config(config)
     split = pipeline.validation_split(config) if split == "validation" else split
-    return report.evaluate(
-        checkpoints.pose_function(model),
-        lambda: pipeline.evaluation_batches(builder, config, split, batch_size),
-        config,
-        split,
-        TrainingStatistics.load(run_dir),
-        report_path,
-        {"run_dir": run_dir, "checkpoint_step": step},
-        joints,
-    )
-
-
-def _claim(config):
-    """Makes the run's folder, or checks that the run in it is the same experiment."""
-    try:
-        os.makedirs(config.run_dir, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--run_dir={config.run_dir}: cannot be made ({error.strerror})") from None
-    if not os.path.exists(os.path.join(config.run_dir, config_lib.CONFIG_FILE)):
-        return
-    before, now = (dataclasses.asdict(c) for c in (config_lib.load(config.run_dir), config))
-    changed = [k for k in now if k not in FREE_ON_RESUME and before[k] != now[k]]
-    if changed:
-        listed = ", ".join(f"--{k}={before[k]}" for k in changed)
-        raise UserError(
-            f"--run_dir={config.run_dir}: holds a run with {listed}; "
-            "give the same options to go on with it, or another folder"
+    with files.writing_to(f"--report={report_path}"):
+        return report.evaluate(
+            checkpoints.pose_function(model),
+            lambda: pipeline.evaluation_batches(builder, config, split, batch_size),
+            config,
+            split,
+            TrainingStatistics.load(run_dir),
+            report_path,
+            {"run_dir": run_dir, "checkpoint_step": step},
+            joints,
         )
-
-
-@contextlib.contextmanager
-def _alone_in(run_dir):
-    """Holds a run's folder; the system lets go of it when the process ends, however it does."""
-    try:
-        with filelock.FileLock(os.path.join(run_dir, ".lock"), blocking=False):
-            yield
-    except filelock.Timeout:
-        raise UserError(
-            f"--run_dir={run_dir}: another process is training in it; "
-            "wait for its end, or give another folder"
-        ) from None
-
-
-def _check_finite(values, step):
-    for name, value in values.items():
-        if not np.isfinite(value):
-            raise Diverged(
-                f"{name} is {value} at step {step}; lower --learning_rate or --weight_{name}, "
-                "and start again in another --run_dir"
-            )

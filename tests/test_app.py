@@ -1,5 +1,6 @@
 """How a script ends: its exit status and the one line that it leaves. Covers `errors` too."""
 
+import errno
 import sys
 
 import pytest
@@ -48,6 +49,14 @@ def test_an_error_of_the_users_becomes_one_line(end, kind):
 
     # A message as the exit's code is printed on stderr, and the status is 1.
     assert end(main) == "error: --raw_dir: nothing is there"
+
+
+def test_a_full_disk_becomes_one_line(end):
+    def main(_):
+        raise OSError(errno.ENOSPC, "No space left on device", "out/a.json")
+
+    expected = "error: out/a.json cannot be written (No space left on device); free some space"
+    assert end(main).startswith(expected)
 
 
 def test_other_errors_keep_their_traceback(end):

@@ -179,8 +179,16 @@ def test_a_folder_without_a_run_is_named(tmp_path):
     for content, reason in (
         ('{"dataset": "rhd", "unheard_of": 1}', "unheard_of"),
         ("{", r"is not a run's configuration \(Expecting"),
+        ("[1, 2]", "config.json is not a run's configuration"),
+        ("[" * 100_000, "config.json is not a run's configuration"),
+        ('{"epochs": "2"}', r"config.json is .* \(epochs is '2'\)"),
+        ('{"epochs": 2.5}', r"epochs is 2.5"),
+        ('{"learning_rate": true}', r"learning_rate is True"),
+        ('{"modality": ["2d"]}', r"modality is \['2d'\]"),
+        ('{"modality": "3d"}', r"config.json is .*--modality=3d"),
+        ("\udcff\udcfe", "config.json is not a run's configuration"),
     ):
-        (tmp_path / "config.json").write_text(content)
+        (tmp_path / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
         with pytest.raises(UserError, match=reason):
             config.load(tmp_path)
 

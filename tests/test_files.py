@@ -1,14 +1,17 @@
 """What is written is whole or not there."""
 
+import errno
 import json
 import os
 
 import matplotlib.figure
 import numpy as np
 import pytest
+import small_disks
 from PIL import Image
 
 from dcmls_tf import files
+from dcmls_tf.errors import UserError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -22,6 +25,56 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="full"):
         files.write(path, b"new")
     assert path.read_text(encoding="utf-8") == "old ü"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_on_a_full_disk_the_old_file_stays_alone_and_the_error_names_it(tmp_path):
+    with small_disks.small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        path = disk / "a.txt"
+        files.write(path, "old")
+        small_disks.fill(disk)
+        with pytest.raises(OSError, match="No space left on device") as raised:
+            files.write(path, b"new" * 30_000)
+        assert raised.value.filename == str(path)
+        assert path.read_text() == "old"
+        assert {p.name for p in disk.iterdir()} == {"a.txt", "filling"}
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "model"
+
+    def be_interrupted():
+        with files.whole_folder(path) as partial:
+            os.mkdir(partial)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+    assert os.listdir(tmp_path) == []
+    os.mkdir(f"{path}.partial")
+    with files.whole_folder(path) as partial:
+        assert not os.path.exists(partial)
+        os.mkdir(partial)
+        files.write(f"{partial}/a", "x")
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "x", "a/b"), "a/b cannot be written (No space left on device); fr"),
+        (OSError(errno.EDQUOT, "x", "a/b"), "a/b cannot be written (Disk quota exceeded); free"),
+        (OSError(errno.EROFS, "x"), "cannot be written (Read-only file system); make it writable"),
+        (RuntimeError("op: f; No space left on device [Op]"), "cannot be written (No space left"),
+        (OSError(errno.ENOENT, "No such file", "a"), None),
+        (ValueError("a mistake of ours"), None),
+    ],
+)
+def test_what_cannot_be_written_is_told_from_other_errors(error, said):
+    found = files.refusal(error)
+    assert found == said or (found and said and found.startswith(said))
+    with pytest.raises(UserError if said else type(error)), files.writing_to("--out_dir=x"):
+        raise error
 
 
 def test_text_and_bytes_replace_what_was_there_and_leave_nothing_beside(tmp_path):

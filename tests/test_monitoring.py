@@ -3,7 +3,10 @@
 import csv
 import os
 
+import pytest
+
 from dcmls_tf.config import Config
+from dcmls_tf.errors import UserError
 from dcmls_tf.monitoring import HISTORY_FILE, Monitor
 
 SCORES = {"epe_mm": 20.0, "auc_20_50": 0.8, "auc_hand3d": 0.81}
@@ -38,3 +41,41 @@ def test_other_hosts_write_nothing(tmp_path):
     monitor.step(5, {"pose": 1.0}, {"vae": 1e-3}, 100.0)
     monitor.epoch(1, 10, {"pose": 0.5}, SCORES)
     assert os.listdir(tmp_path) == []
+
+
+WHOLE = b"epoch,step,pose,epe_mm,auc_20_50\n1,10,0.5,20.0,0.8\n2,20,0.25,,\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "first line"),
+        (WHOLE[:-20], "line 2 is cut"),
+        (WHOLE[:-1], "line 3 is cut"),
+        (WHOLE.replace(b"0.25", b"nan"), "line 3 is cut or no numbers"),
+        (WHOLE.replace(b"2,20", b"2,2.5"), "line 3 is cut or no numbers"),
+        (WHOLE.replace(b"pose", b"align"), "first line"),
+        (b"\x89PNG\xff\x00" * 9, "codec"),
+        (WHOLE.replace(b"0.5", b"0\x005"), "line 2 is cut"),
+    ],
+)
+def test_a_damaged_history_is_one_sentence_and_stays_as_it_is(tmp_path, content, reason):
+    (tmp_path / HISTORY_FILE).write_bytes(content)
+    monitor = Monitor(str(tmp_path), Config(), ("pose",), writes=True)
+    with pytest.raises(UserError, match=rf"--run_dir: .*{HISTORY_FILE} is damaged .*{reason}"):
+        monitor.check_history(2, 10)
+    with pytest.raises(UserError, match="is damaged"):
+        monitor.epoch(3, 30, {"pose": 0.1}, SCORES)
+    assert (tmp_path / HISTORY_FILE).read_bytes() == content
+
+
+def test_rows_that_are_missing_are_said(tmp_path, capsys):
+    monitor = Monitor(str(tmp_path), Config(), ("pose",), writes=True)
+    (tmp_path / HISTORY_FILE).write_bytes(WHOLE)
+    monitor.check_history(2, 10)
+    assert capsys.readouterr().out == ""
+    monitor.check_history(4, 10)
+    assert capsys.readouterr().out.endswith("has no row of epoch 3, 4; it is lost\n")
+    os.remove(tmp_path / HISTORY_FILE)
+    monitor.check_history(1, 10)
+    assert capsys.readouterr().out.endswith("has no row of epoch 1; it is lost\n")

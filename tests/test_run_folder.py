@@ -1,0 +1,92 @@
+"""A run's folder: whose it is, who may write it, what killed processes left in it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import filelock
+import pytest
+import small_disks
+
+from dcmls_tf import run_folder
+from dcmls_tf.config import Config
+from dcmls_tf.errors import UserError
+
+
+@pytest.fixture
+def open_to_all():
+    """A folder that its tests may take the permissions of; others can get to it."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def hold(run_dir):
+    """Takes a run's folder and lets go of it."""
+    with run_folder.alone_in(str(run_dir)):
+        pass
+
+
+def test_the_folder_of_another_experiment_is_refused_and_that_of_the_same_is_not(tmp_path):
+    c = Config(run_dir=str(tmp_path / "run"), epochs=2)
+    run_folder.claim(c)
+    c.save(c.run_dir)
+    run_folder.claim(c.replace(raw_dir="moved", checkpoint_steps=7))
+    with pytest.raises(UserError, match=r"--run_dir=.*holds a run with --epochs=2, --seed=0;"):
+        run_folder.claim(c.replace(epochs=3, seed=1))
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--run_dir=.*file/run: cannot be made \(Not a dir"):
+        run_folder.claim(Config(run_dir=str(tmp_path / "file" / "run")))
+
+
+def test_one_at_a_time(tmp_path):
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(UserError, match="another process"):
+        hold(tmp_path)
+    hold(tmp_path)
+    hold(tmp_path)
+
+
+@pytest.mark.parametrize("locked", [".", ".lock"])
+def test_a_folder_that_may_not_be_written_is_one_sentence(open_to_all, locked):
+    (open_to_all / ".lock").touch(0o444)
+    os.chmod(open_to_all, 0o555 if locked == "." else 0o777)
+    if locked == ".":
+        os.remove(open_to_all / ".lock")
+    with small_disks.ordinary_user(), pytest.raises(UserError) as raised:
+        hold(open_to_all)
+    assert f"--run_dir={open_to_all}: " in str(raised.value)
+    assert "cannot be written (Permission denied); make it writable" in str(raised.value)
+
+
+def test_what_killed_processes_left_goes_and_nothing_else(tmp_path):
+    kept = ["history.csv", "report.json.12.partial", "my.history.csv.1.partial"]
+    for name in [*kept, "history.csv.123.partial", "config.json.7.partial"]:
+        (tmp_path / name).write_text("x")
+    temporary = tmp_path / "checkpoints" / "ckpt-7_temp"
+    temporary.mkdir(parents=True)
+    (temporary / "part").write_text("x")
+    with run_folder.alone_in(str(tmp_path)):
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {*kept, "checkpoints", ".lock"}
+        assert not temporary.exists()
+
+
+def test_a_trained_run_without_checkpoints_is_not_begun_again(tmp_path):
+    run_folder.check_unstarted(str(tmp_path))
+    (tmp_path / "history.csv").write_text("epoch\n")
+    (tmp_path / "best").mkdir()
+    with pytest.raises(UserError, match=r"has history.csv and best but no checkpoint"):
+        run_folder.check_unstarted(str(tmp_path))
+
+
+def test_a_full_disk_is_named_while_a_run_is_in_it(tmp_path):
+    def fail():
+        with run_folder.alone_in(str(tmp_path)):
+            raise RuntimeError("RESOURCE_EXHAUSTED: x; No space left on device")
+
+    with pytest.raises(UserError, match=r"--run_dir=.*: cannot be written \(No space left"):
+        fail()
+    hold(tmp_path)
