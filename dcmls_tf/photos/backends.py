@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from dcmls_tf import checkpoints, hand
 from dcmls_tf import config as config_lib
@@ -61,9 +62,14 @@ def load(path: str) -> PoseBackend:
 
 
 class SavedModelBackend:
-    """A SavedModel."""
+    """A SavedModel, which is a program: it is said so before it is loaded."""
 
     def __init__(self, path: str):
+        logging.warning(
+            "--model=%s: a SavedModel can read and write your files; load no stranger's, but ask "
+            "for the .tflite file (SECURITY.md)",
+            path,
+        )
         self._loaded = saved_model.load(path)
         self.config = metadata.config_of(self._loaded.metadata, path)
         self.signatures = frozenset(self._loaded.signatures)

@@ -13,7 +13,6 @@ that is damaged, which its checksums tell; they say nothing about who made it.
 
 import dataclasses
 import os
-import shutil
 import tempfile
 from typing import Any
 
@@ -77,22 +76,21 @@ def save(
         version: what `new_version` returns.
         with_warm_up: whether to write requests for TensorFlow Serving to warm up with.
 
-    Raises `UserError` without the protos that warm-up requests are written in.
+    Raises `UserError` without the protos that warm-up requests are written in, and where the
+    folder cannot be written.
     """
     folder = os.path.join(out_dir, str(version))
-    partial = f"{folder}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, METADATA_FILE)
-        files.write_json(path, metadata)
-        served.metadata = tf.saved_model.Asset(path)
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(served, partial, signatures=served.signatures(), options=options)
-    if with_warm_up:
-        name = os.path.basename(os.path.abspath(out_dir))
-        warm_up.write(os.path.join(partial, warm_up.WARM_UP_FILE), served, name)
-    checksums.write(partial)
-    os.rename(partial, folder)
+    with files.writing_to(f"--out_dir={out_dir}"), files.whole_folder(folder) as partial:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = os.path.join(scratch, METADATA_FILE)
+            files.write_json(path, metadata)
+            served.metadata = tf.saved_model.Asset(path)
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(served, partial, signatures=served.signatures(), options=options)
+        if with_warm_up:
+            name = os.path.basename(os.path.abspath(out_dir))
+            warm_up.write(os.path.join(partial, warm_up.WARM_UP_FILE), served, name)
+        checksums.write(partial)
     return folder
 
 

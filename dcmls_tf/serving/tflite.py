@@ -18,7 +18,6 @@ Each file carries `metadata.json`, with a checksum that is compared as it is loa
 """
 
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,32 +60,32 @@ def export(
         folder: where to; it must not be there yet.
         builder: the prepared data that calibrates and evaluates.
         split: the split that the card tells of.
+
+    Raises `UserError` where the folder cannot be written.
     """
 
     def measure(predict: Callable[[Mapping[str, Any]], Any]) -> model_card.Errors:
         batches = pipeline.evaluation_batches(builder, config, split, EVALUATION_BATCH)
         return model_card.measure(predict, batches, metadata["mean_scale_mm"])
 
-    partial = f"{folder}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    os.makedirs(partial)
     checkpoint = measure(
         tf.function(lambda batch: predict_pose(model, batch), reduce_retracing=True)
     )
     calibration = calibration_inputs(builder, config)
-    rows = {}
-    for precision in PRECISIONS:
-        name = f"{precision}.tflite"
-        content = convert(model, precision, calibration)
-        content = with_metadata(content, {**metadata, "precision": precision})
-        files.write(os.path.join(partial, name), content)
-        rows[name] = {
-            "bytes": len(content),
-            **measure(TFLiteModel.from_bytes(content).predict),
-            "latency_ms": {str(n): litert.latency_ms(content, n) for n in model_card.THREADS},
-        }
-    model_card.write(partial, metadata, split, checkpoint, rows)
-    os.rename(partial, folder)
+    with files.writing_to(f"--out_dir={folder}"), files.whole_folder(folder) as partial:
+        os.makedirs(partial)
+        rows = {}
+        for precision in PRECISIONS:
+            name = f"{precision}.tflite"
+            content = convert(model, precision, calibration)
+            content = with_metadata(content, {**metadata, "precision": precision})
+            files.write(os.path.join(partial, name), content)
+            rows[name] = {
+                "bytes": len(content),
+                **measure(TFLiteModel.from_bytes(content).predict),
+                "latency_ms": {str(n): litert.latency_ms(content, n) for n in model_card.THREADS},
+            }
+        model_card.write(partial, metadata, split, checkpoint, rows)
 
 
 class _Weights(tf.Module):

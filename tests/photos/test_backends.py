@@ -25,6 +25,33 @@ def test_what_is_no_model_is_named(make, said, tmp_path):
     assert str(raised.value).startswith(f"--model={tmp_path / 'model'}: ")
 
 
+def test_a_saved_model_is_said_to_be_a_program_before_it_is_loaded(tmp_path, caplog):
+    with pytest.raises(UserError):
+        backends.load(str(tmp_path))
+    assert "can read and write your files" in caplog.text
+
+
+def test_what_a_run_refuses_is_one_sentence(tmp_path):
+    run_dir = hand_files.write_run(tmp_path / "run", modality="2d")
+    uv = np.full([1, 21, 2], np.nan, np.float32)
+    with pytest.raises(UserError, match=r"refuses its input: keypoints: row 0 ") as raised:
+        backends.load(run_dir).answer("serving_default", keypoints=uv)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", ["2d", "rgb"])
+def test_what_exports_refuse_is_one_sentence(modality, tmp_path):
+    run_dir = hand_files.write_run(tmp_path / "run", modality=modality)
+    name = "image" if modality == "rgb" else "keypoints"
+    bad = np.array([b"none"], object) if modality == "rgb" else np.full([1, 21, 2], np.inf)
+    for path in hand_files.write_exports(run_dir, tmp_path):
+        given = bad if modality == "rgb" else bad.astype(np.float32)
+        with pytest.raises(UserError, match=f"refuses its input: {name}: row 0 ") as raised:
+            backends.load(path).answer("serving_default", **{name: given})
+        assert "\n" not in str(raised.value)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",

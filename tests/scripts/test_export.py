@@ -53,7 +53,7 @@ def write_run(folder, raw_dir, data_dir, **options):
     rng = np.random.default_rng(0)
     for weight in trainer.trainer.model.weights:
         weight.assign(weight + 0.03 * rng.normal(size=weight.shape))
-    trainer.best.save(checkpoint_number=7)
+    trainer.best.save(7)
     c.save(folder)
     TrainingStatistics(rng.normal(size=(21, 3)), 36.5).save(folder)
     return c

@@ -3,7 +3,9 @@
 `tests/scripts/test_export.py` covers what is written, and `warm_up`.
 """
 
+import resource
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +91,34 @@ def flipped(path):
 def swapped_for_a_folder(path):
     path.unlink()
     path.mkdir()
+
+
+class Large(tf.Module):
+    """A model of 4 MB of random numbers, as `ServedModel` is one."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = tf.Variable(np.random.default_rng(0).normal(size=[500, 1000]))
+
+    def signatures(self):
+        spec = tf.TensorSpec([None], tf.float64, "x")
+        return {"sum": tf.function(lambda x: {"y": x + tf.reduce_sum(self.weights)}, [spec])}
+
+
+def test_a_folder_that_is_full_is_named_and_left_without_a_part(tmp_path):
+    """No file may be larger than a megabyte here, which is how a full disk looks to a writer."""
+    served: Any = Large()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(UserError, match=r"^--out_dir=.*: .*cannot be written") as raised:
+            saved_model.save(served, {}, str(tmp_path), 1, with_warm_up=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+    folder = saved_model.save(served, {}, str(tmp_path), 1, with_warm_up=False)
+    assert set(saved_model.load(folder).signatures) == {"sum"}
 
 
 DAMAGE = {
