@@ -12,11 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dcmls_tf import hand
-from dcmls_tf.photos.detection import SAME_HAND_IOU, Detection, iou
+from dcmls_tf.photos.detection import SAME_HAND_IOU, Detection, iou, roi_of_joints
 from dcmls_tf.photos.hands import HandRegion
 from dcmls_tf.photos.photo import Photo
 
 LOOK_AROUND = 15
+# The square that a hand is looked for in stays where it is until a corner is this far off, in its
+# sides: where it moves with every frame, joints jump to and fro that rest.
+STEADY = 0.05
 # What a hand's earlier frames count for its side, against the frame at hand.
 _MEMORY = 0.9
 
@@ -37,11 +40,14 @@ class HandDetector(Protocol):
 class _Track:
     number: int
     seen: Detection
+    looked_for: Detection  # says where to look; as new as `seen`, or a little older
     right: float = 0.0  # above 0 where its frames say that it is a right hand
 
     def follow(self, detection: Detection) -> None:
         sign = 1 if detection.side == hand.RIGHT else -1
         self.seen = detection
+        if _is_off(self.looked_for, detection):
+            self.looked_for = detection
         self.right = _MEMORY * self.right + sign * (detection.side_score - 0.5)
 
     @property
@@ -73,7 +79,7 @@ class Tracker:
     def _follow(self, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
         tracks, self._tracks = self._tracks, []
         for track in tracks:
-            detection = self._detector.again(pixels, track.seen)
+            detection = self._detector.again(pixels, track.looked_for)
             if detection and self._is_new(detection):
                 track.follow(detection)
                 self._tracks.append(track)
@@ -83,7 +89,7 @@ class Tracker:
             return
         for detection in self._detector(pixels):
             if len(self._tracks) < self._max_hands and self._is_new(detection):
-                track = _Track(next(self._numbers), detection)
+                track = _Track(next(self._numbers), detection, detection)
                 track.follow(detection)
                 self._tracks.append(track)
 
@@ -94,3 +100,11 @@ class Tracker:
         region = HandRegion.from_detection(track.seen, photo)
         region = dataclasses.replace(region, side=track.side, track=track.number)
         return region if self._side is None else region.of_side(self._side)
+
+
+def _is_off(known: Detection, new: Detection) -> bool:
+    """Whether the square around a hand has moved from where it is known."""
+    squares = [roi_of_joints(detection.uv) for detection in (known, new)]
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1.0]])
+    gap = (corners @ (squares[1] - squares[0]).T)[:, :2]
+    return bool(np.abs(gap).max() > STEADY * np.linalg.norm(squares[1][:2, 0]))

@@ -22,13 +22,14 @@ class Scripted:
     """Sees the hands of `frames`, one list a frame; counts how often it looks at all of one."""
 
     def __init__(self, frames):
-        self.frames, self.now, self.looks = frames, -1, 0
+        self.frames, self.now, self.looks, self.known = frames, -1, 0, []
 
     def __call__(self, pixels):
         self.looks += 1
         return list(self.frames[self.now])
 
     def again(self, pixels, known):
+        self.known.append(known)
         near = [d for d in self.frames[self.now] if iou(d.box, known.box) > 0.2]
         return near[0] if near else None
 
@@ -87,3 +88,12 @@ def test_two_tracks_never_end_on_one_hand():
     frames = [[detection(10), detection(60)], [detection(35)], [detection(36)]]
     regions, _ = follow(frames)
     assert [len(of_frame) for of_frame in regions] == [2, 1, 1]
+
+
+def test_where_a_hand_is_looked_for_moves_with_it_but_not_with_its_noise():
+    resting = [[detection(10 + 0.2 * (i % 2))] for i in range(6)]
+    _, detector = follow(resting)
+    assert {id(known) for known in detector.known} == {id(resting[0][0])}
+    moving = [[detection(10 + 9 * i)] for i in range(6)]
+    _, detector = follow(moving)
+    assert detector.known == [of_frame[0] for of_frame in moving[:-1]]
