@@ -10,8 +10,8 @@ from dcmls_tf import files
 from dcmls_tf.data import pipeline
 from dcmls_tf.data.raw import PreparedData
 from dcmls_tf.errors import UserError
-from dcmls_tf.model import predict_pose
-from dcmls_tf.serving import lite_file, model_card, shipped, tflite
+from dcmls_tf.model import DCMLS, predict_pose
+from dcmls_tf.serving import calibration, lite_file, model_card, shipped, tflite
 from dcmls_tf.serving.metadata import Metadata
 from dcmls_tf.serving.tflite import EVALUATION_BATCH, TFLiteModel
 from dcmls_tf.variants import Model
@@ -76,9 +76,13 @@ def release(
             f"--{name}: is a model of {config.modality}; give one of {shipped.MODALITIES[name]}"
         )
     precision = shipped.PRECISIONS[name]
-    calibration = tflite.calibration_inputs(training, config) if precision == "int8" else ()
+    quantised_on = tflite.calibration_inputs(training, config) if precision == "int8" else ()
     metadata = {**_without_places(metadata), "precision": precision}
-    content = lite_file.with_metadata(tflite.convert(model, precision, calibration), metadata)
+    error_bars = []
+    if isinstance(model, DCMLS):
+        factors, error_bars = _error_bars(model, next(iter(measured_on.values())), split)
+        metadata = {**metadata, "std_factors": factors}
+    content = lite_file.with_metadata(tflite.convert(model, precision, quantised_on), metadata)
     if len(content) > shipped.LARGEST[name]:
         raise UserError(
             f"--{name}: its file has {len(content)} bytes; at most {shipped.LARGEST[name]} ship"
@@ -100,7 +104,8 @@ def release(
     }
     os.makedirs(folder, exist_ok=True)
     path = shipped.file_of(name, folder)
-    files.write(os.path.join(folder, f"{name}.md"), card(name, metadata, len(content), errors))
+    text = card(name, metadata, len(content), errors, error_bars)
+    files.write(os.path.join(folder, f"{name}.md"), text)
     files.write(path, content)
     return path
 
@@ -112,10 +117,24 @@ def _without_places(metadata: Metadata) -> Metadata:
     return {**metadata, "config": {**config, **names}}
 
 
-def card(name: str, metadata: Metadata, size: int, errors: Mapping[str, Errors]) -> str:
+def _error_bars(model: DCMLS, data: PreparedData, split: str) -> tuple[list[float], list[float]]:
+    """Factors of `std`, and what part of other hands' joints lie within one and two of it."""
+    batches = pipeline.evaluation_batches(data, model.config, split, EVALUATION_BATCH)
+    to_measure, to_check = calibration.halves(calibration.measure(model, batches))
+    factors = calibration.std_factors(to_measure)
+    return factors, [calibration.coverage(to_check, factors, times) for times in (1.0, 2.0)]
+
+
+def card(
+    name: str,
+    metadata: Metadata,
+    size: int,
+    errors: Mapping[str, Errors],
+    error_bars: Sequence[float] = (),
+) -> str:
     """A shipped model's card, Markdown.
 
-    errors: by data set; see `Errors`.
+    errors: by data set; see `Errors`. error_bars: the parts of joints within one and two `std`.
     """
     config, source = metadata["config"], metadata["training_data"]["source"]
     network = f", encoder {config['encoder']}" if metadata["modality"] == "rgb" else ""
@@ -142,10 +161,23 @@ def card(name: str, metadata: Metadata, size: int, errors: Mapping[str, Errors])
         f"{metadata['root']}. The mean scale bone, {metadata['mean_scale_mm']:.1f} mm, is what is "
         "known of a photo.",
         "",
+        *_of_error_bars(error_bars),
         *model_card.usage(metadata)[:-1],
         f"{LIMITS[metadata['modality']]} {SHARED_LIMITS}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _of_error_bars(error_bars: Sequence[float]) -> Iterable[str]:
+    if error_bars:
+        one, two = error_bars
+        yield (
+            f"`std_mm`, measured on every second hand of the first row: of the others' joints "
+            f"{one:.1%} lie within it and {two:.1%} within twice as much (a normal number: "
+            f"{calibration.WITHIN_ONE:.1%} and {calibration.WITHIN_TWO:.1%}), at the true size "
+            "of the hand."
+        )
+        yield ""
 
 
 def _error_table(errors: Mapping[str, Errors]) -> Iterable[str]:

@@ -1,0 +1,66 @@
+"""Error bars: factors that hold on other hands, and what counts."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcmls_tf import geometry, variants
+from dcmls_tf.config import Config
+from dcmls_tf.serving import calibration
+from dcmls_tf.serving.calibration import Spread
+
+rng = np.random.default_rng(0)
+
+
+def _spread(hands, scale):
+    std = rng.uniform(0.5, 2, (hands, 21)) * 0.01
+    error = np.abs(rng.normal(size=(hands, 21))) * std * scale
+    error[:, 0] = 0
+    return Spread(error, std, np.ones((hands, 21), bool))
+
+
+def test_factors_make_normal_errors_lie_within_their_bars():
+    scale = rng.uniform(20, 200, 21)
+    first, second = calibration.halves(_spread(8000, scale))
+    factors = calibration.std_factors(first)
+    assert factors[0] == 1
+    np.testing.assert_allclose(factors[1:], scale[1:], rtol=0.06)
+    assert calibration.coverage(second, factors) == pytest.approx(0.683, abs=0.01)
+    assert calibration.coverage(second, factors, 2.0) == pytest.approx(0.954, abs=0.01)
+
+
+def test_joints_that_are_not_seen_do_not_count():
+    spread = _spread(2000, np.full(21, 10.0))
+    visible = rng.random((2000, 21)) < 0.5
+    wild = np.where(visible, spread.error, 99.0)
+    factors = calibration.std_factors(Spread(wild, spread.std, visible))
+    np.testing.assert_allclose(factors[1:], 10, rtol=0.12)
+    assert calibration.coverage(Spread(wild, spread.std, visible), factors) < 0.7
+
+
+def _batch(off_px):
+    xyz_mm = tf.constant(rng.normal(0, 40, (6, 21, 3)) + [0, 0, 600], tf.float32)
+    K = tf.constant(np.tile([[300.0, 0, 160], [0, 300, 160], [0, 0, 1]], (6, 1, 1)), tf.float32)
+    uv = geometry.project(xyz_mm, K) + tf.constant(off_px, tf.float32)[:, None, None]
+    return {
+        "x": tf.constant(rng.normal(size=(6, 21, 2)), tf.float32),
+        "y": tf.constant(rng.normal(size=(6, 21, 3)), tf.float32),
+        "side": tf.zeros([6], tf.int64),
+        "visible": tf.ones([6, 21], tf.bool),
+        "uv": uv,
+        "xyz_mm": xyz_mm,
+        "K": K,
+    }
+
+
+def test_detected_hands_alone_count_where_there_are_any():
+    model = variants.from_config(Config(modality="2d", joint_width=8, disc_width=8))
+    mixed = _batch([0, 3, 0, 3, 3, 0])
+    spread = calibration.measure(model, [mixed, mixed])
+    assert spread.error.shape == (6, 21)
+    y_pred = model(mixed["x"]).numpy()
+    expected = np.linalg.norm(y_pred - mixed["y"], axis=-1)[[1, 3, 4]]
+    np.testing.assert_allclose(spread.error[:3], expected, rtol=1e-4)
+    assert spread.std.min() > 0
+    exact = calibration.measure(model, [_batch(np.zeros(6))])
+    assert exact.error.shape == (6, 21)
