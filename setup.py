@@ -84,6 +84,7 @@ setup(
         "serving": ["requests>=2.32", *SERVING],
         "addons": [
             "keras<3",
+            "pyarrow<24",  # newer ones need NumPy 2, and do not say so
             "setuptools<81",  # TensorBoard 2.15 imports pkg_resources and does not say so
             "tensorflow<2.16",
             "tensorflow-addons==0.23.0",
