@@ -17,7 +17,7 @@ from dcmls_tf.serving.tflite import EVALUATION_BATCH, TFLiteModel
 from dcmls_tf.variants import Model
 
 # Options of a run that name its place on some machine.
-PLACES = ("raw_dir", "data_dir", "run_dir", "unpaired_dir")
+PLACES = ("raw_dir", "data_dir", "run_dir", "unpaired_dir", "initial_run")
 TITLES = {
     shipped.KEYPOINTS: "2D keypoints to 3D hand pose",
     shipped.RGB: "RGB to 3D hand pose",
