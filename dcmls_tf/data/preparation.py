@@ -1,11 +1,12 @@
 """Prepared datasets: made from a raw folder when needed, reused otherwise.
 
-Prepared data is `data_dir/{rhd,stb}/{contents}-{fingerprint}/1.0.0`, written by TensorFlow
+Prepared data is `data_dir/{rhd,stb}/{contents}-{fingerprint}/1.1.0`, written by TensorFlow
 Datasets: to a temporary folder first, which gets its name when all of it is there. Of several
 processes that want it at once, one makes it and the others wait.
 """
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,16 +15,22 @@ import filelock
 import tensorflow_datasets as tfds
 from absl import logging
 
-from dcmls_tf import beam
+from dcmls_tf import beam, files
 from dcmls_tf.config import Config
-from dcmls_tf.data import rhd, shards, stb
-from dcmls_tf.data.raw import Builder, PreparedData, RawConfig, RawFolder
+from dcmls_tf.data import checking, rhd, shards, stb
+from dcmls_tf.data.builder import Builder, RawConfig
+from dcmls_tf.data.checking import Findings
+from dcmls_tf.data.raw import PreparedData, RawFolder
+from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.errors import UserError
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import (  # pyright: ignore[reportMissingImports]
         PipelineOptions,
     )
+
+# Beside prepared data: what was left out of it; that shards are good.
+LEFT_OUT, CHECKED = "left_out.txt", "checked.txt"
 
 
 def prepare(
@@ -33,51 +40,131 @@ def prepare(
     images: bool,
     stb_views: str = "left",
     beam_options: "PipelineOptions | None" = None,
+    skip_bad: bool = False,
 ) -> PreparedData:
     """The TFDS builder of a raw folder's examples, prepared under `data_dir`.
 
     Args:
         dataset: `rhd` or `stb`.
         raw_dir: folder with the dataset in its official layout, only read from; or one that
-            `scripts/render.py --format=shards` wrote, which needs no preparation.
+            `scripts/render.py --format=shards` wrote, which is checked once and used as it is.
         data_dir: folder for prepared data.
         images: whether examples have their image; 2D tasks do without.
         stb_views: `left`, `both` or `color`.
         beam_options: lets Apache Beam read the images (see `dcmls_tf.beam`); its machines share
             both folders, under the same paths.
+        skip_bad: leaves out samples that are bad (see `plausibility`), whose list is
+            `LEFT_OUT` beside the prepared data; without it the first of them is an error.
 
     Raises `UserError` when the raw folder lacks what is asked, or a file is damaged.
     """
-    if not os.path.isdir(raw_dir):
-        raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
-    if dataset == "rhd" and shards.are_in(raw_dir):
-        return shards.ShardBuilder(raw_dir, images)
     make, folder, contents = _reader(dataset, raw_dir, images, stb_views)
     name = f"{contents}-{'images' if images else 'joints'}-{folder.fingerprint()}"
     config = RawConfig(name=name, raw=folder, by_beam=beam_options is not None)
-    builder, prepared = _in_data_dir(make, data_dir, config)
-    if prepared:
+    place = os.path.join(data_dir, dataset, name)
+    builder = _prepared(make, data_dir, config, place)
+    if builder:
         return builder
     with _lock(data_dir, f"{dataset}-{name}"):
         # Once more: it may have been prepared while this process waited.
-        builder, prepared = _in_data_dir(make, data_dir, config)
-        if not prepared:
-            _write(builder, raw_dir, beam_options)
+        builder = _prepared(make, data_dir, config, place)
+        if builder:
+            return builder
+        if skip_bad:
+            config = dataclasses.replace(config, raw=_without_bad(folder, place))
+        if isinstance(config.raw, shards.ShardFolder):
+            return _as_they_are(config.raw, place)
+        builder, _ = _in_data_dir(make, data_dir, config)
+        _write(builder, raw_dir, beam_options)
     return builder
 
 
-def from_config(config: Config, beam_options: "PipelineOptions | None" = None) -> PreparedData:
+def check(
+    dataset: str, raw_dir: str, images: bool, stb_views: str = "left", progress: bool = False
+) -> Findings:
+    """What is wrong with any sample of a raw folder. Raises `UserError` when it holds none."""
+    return checking.check(_reader(dataset, raw_dir, images, stb_views)[1], progress)
+
+
+def check_config(config: Config, progress: bool = False) -> Findings:
+    """`check` as a `Config` asks."""
+    images = config.modality == "rgb"
+    return check(config.dataset, config.raw_dir, images, config.stb_views, progress)
+
+
+def from_config(
+    config: Config, beam_options: "PipelineOptions | None" = None, skip_bad: bool = False
+) -> PreparedData:
     """`prepare` as a `Config` asks."""
     images = config.modality == "rgb"
     return prepare(
-        config.dataset, config.raw_dir, config.data_dir, images, config.stb_views, beam_options
+        config.dataset,
+        config.raw_dir,
+        config.data_dir,
+        images,
+        config.stb_views,
+        beam_options,
+        skip_bad,
     )
+
+
+def _prepared(
+    make: type[Builder], data_dir: str, config: RawConfig, place: str
+) -> PreparedData | None:
+    """What is prepared already, which says so where samples were left out."""
+    builder, prepared = _in_data_dir(make, data_dir, config)
+    if prepared:
+        left_out = os.path.join(place, LEFT_OUT)
+        if os.path.exists(left_out):
+            logging.warning("samples were left out of %s: see %s", builder.data_path, left_out)
+        return builder
+    if isinstance(config.raw, shards.ShardFolder) and os.path.exists(os.path.join(place, CHECKED)):
+        return shards.ShardBuilder(config.raw.raw_dir, config.raw.images)
+    return None
+
+
+def _without_bad(folder: RawFolder, place: str) -> RawFolder:
+    """A folder without its bad samples, whose list is written first."""
+    findings = checking.check(folder)
+    unreadable = [problem for problem in findings.bad if not isinstance(problem, BadSample)]
+    if unreadable:
+        raise unreadable[0]
+    if not any(findings.good.values()):
+        raise UserError(f"--raw_dir={folder.raw_dir}: no sample is good: {findings.lines()[0]}")
+    if not findings.bad:
+        return folder
+    path = os.path.join(place, LEFT_OUT)
+    _note(path, "".join(f"{line}\n" for line in findings.lines()))
+    logging.warning("%d samples are left out: see %s", len(findings.bad), path)
+    return checking.Chosen(folder, findings.good)
+
+
+def _as_they_are(folder: shards.ShardFolder, place: str) -> PreparedData:
+    """Shards, whose labels and pictures' headers are checked once."""
+    builder = shards.ShardBuilder(folder.raw_dir, folder.images)
+    findings = checking.check(shards.ShardFolder(folder.raw_dir, folder.images, decode=False))
+    if findings.bad:
+        raise findings.bad[0]
+    _note(os.path.join(place, CHECKED), f"{findings.counted}\n")
+    return builder
+
+
+def _note(path: str, text: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        files.write(path, text)
+    except OSError as error:
+        raise UserError(f"--data_dir: {path} cannot be written ({error.strerror})") from None
 
 
 def _reader(
     dataset: str, raw_dir: str, images: bool, stb_views: str
 ) -> tuple[type[Builder], RawFolder, str]:
     """The builder's class, the raw folder, and a word for what it holds."""
+    if not os.path.isdir(raw_dir):
+        raise UserError(f"--raw_dir={raw_dir}: there is no such folder; {_how_to_get(dataset)}")
+    if dataset == "rhd" and shards.are_in(raw_dir):
+        return shards.Hands, shards.ShardFolder(raw_dir, images), "hands"
     if dataset == "rhd":
         return rhd.Rhd, rhd.RhdFolder(raw_dir, images), "frames"
     if dataset == "stb":
@@ -91,9 +178,15 @@ def _in_data_dir(make: type[Builder], data_dir: str, config: RawConfig) -> tuple
         os.makedirs(data_dir, exist_ok=True)
     except OSError as error:
         raise UserError(f"--data_dir={data_dir}: cannot be made ({error.strerror})") from None
-    with _errors_only():  # TFDS warns of configurations and folders that are new to it
-        builder = make(data_dir=data_dir, config=config)
-        return builder, builder.is_prepared()
+    try:
+        with _errors_only():  # TFDS warns of configurations and folders that are new to it
+            builder = make(data_dir=data_dir, config=config)
+            return builder, builder.is_prepared()
+    except Exception as error:  # TFDS raises nearly anything on damaged metadata
+        raise UserError(
+            f"--data_dir: {os.path.join(data_dir, make.name, str(config.name))} is damaged "
+            f"({type(error).__name__}); remove it, it is prepared again"
+        ) from None
 
 
 def _lock(data_dir: str, name: str) -> filelock.AcquireReturnProxy:

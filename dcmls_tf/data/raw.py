@@ -1,20 +1,21 @@
-"""Raw folders as TensorFlow Datasets: what a reader has to offer, and what readers share."""
+"""Raw folders: what a reader has to offer, what readers share, and how examples are stored."""
 
-import dataclasses
-import hashlib
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float
 
 from dcmls_tf import hand
+from dcmls_tf.data import encoded, plausibility
 from dcmls_tf.data.examples import IMAGE, RawExample
+from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.errors import UserError
+
+# Missing files that a message names; samples that are judged at once.
+NAMED, PIECE = 5, 64
 
 
 class Source(Protocol):
@@ -24,18 +25,38 @@ class Source(Protocol):
     raw_dir: str
 
 
+class Survey(NamedTuple):
+    """What a split has annotations of.
+
+    keys: what examples are asked for by, in an order that stays; small, so that they can go to
+    other machines. missing: what has no image. odd: what is no annotation of a sample.
+    """
+
+    keys: list[Any]
+    missing: list[BadSample]
+    odd: list[BadSample]
+
+
 class RawSplit(Protocol):
-    """A split of a raw folder, its annotations read."""
+    """A split of a raw folder, its annotations read.
 
-    def keys(self) -> Sequence[Any]:
-        """What its examples are asked for by, in an order that stays. Raises `UserError`.
+    whole: whether its images are all that a camera sees. labelled: whether uv are labels, not
+    what a detector found.
+    """
 
-        Small, so that they can go to other machines; what has no image is left out.
-        """
+    whole: bool
+    labelled: bool
+
+    def survey(self) -> Survey:
+        """All that is annotated, nothing of it read yet."""
+        ...
+
+    def where(self, key: Any, /) -> str:
+        """The file and entry that a key stands for."""
         ...
 
     def example(self, key: Any, /) -> RawExample:
-        """The example of a key. Raises `UserError`."""
+        """The example of a key, as it is. Raises `BadSample`."""
         ...
 
 
@@ -44,10 +65,12 @@ class RawFolder(Source, Protocol):
 
     images: whether examples have their image.
     splits: the splits that it holds.
+    absent: parts that are annotated and have no folder of images, which are left out.
     """
 
     images: bool
     splits: tuple[str, ...]
+    absent: list[BadSample]
 
     def fingerprint(self) -> str:
         """Ten hex digits that change when annotations or the lists of images do."""
@@ -58,9 +81,79 @@ class RawFolder(Source, Protocol):
         ...
 
 
+def keys(split: RawSplit) -> list[Any]:
+    """The keys of a split's examples; what has no image is left out, which a warning says.
+
+    Raises `UserError` when no image is there, and for what is no annotation.
+    """
+    found, missing, odd = split.survey()
+    if odd:
+        raise odd[0]
+    if missing and not found:
+        raise UserError(
+            f"--raw_dir: none of the {len(missing)} annotated images is there, such as "
+            f"{missing[-1].where}; unpack them there"
+        )
+    if missing:
+        named = ", ".join(sample.where for sample in missing[:NAMED])
+        more = ", ..." if len(missing) > NAMED else ""
+        logging.warning(
+            "%d of %d annotated frames have no image and are left out: %s%s",
+            len(missing), len(missing) + len(found), named, more,
+        )  # fmt: skip
+    return found
+
+
 def examples(split: RawSplit) -> Iterator[RawExample]:
-    """The examples of a split, in an order that stays. Raises `UserError`."""
-    return map(split.example, split.keys())
+    """The examples of a split, in an order that stays. Raises `UserError` at the first bad one."""
+    return map(_or_raise, judged(split, keys(split)))
+
+
+def example(split: RawSplit, key: Any) -> RawExample:
+    """One example. Raises `BadSample`."""
+    return _or_raise(next(judged(split, [key])))
+
+
+def _or_raise(found: RawExample | BadSample) -> RawExample:
+    if isinstance(found, BadSample):
+        raise found
+    return found
+
+
+def judged(split: RawSplit, keys: Sequence[Any]) -> Iterator[RawExample | BadSample]:
+    """For each key its example, or why it is none: not to be read, or not plausible."""
+    for start in range(0, len(keys), PIECE):
+        some = keys[start : start + PIECE]
+        read = [_read(split, key) for key in some]
+        problems = iter(_problems(split, [found for found in read if isinstance(found, dict)]))
+        for key, found in zip(some, read, strict=True):
+            problem = "" if isinstance(found, BadSample) else next(problems)
+            yield BadSample(split.where(key), problem) if problem else found
+
+
+def _read(split: RawSplit, key: Any) -> RawExample | BadSample:
+    try:
+        with np.errstate(all="ignore"):  # Of numbers that are judged afterwards.
+            return split.example(key)
+    except BadSample as bad:
+        return bad
+
+
+def _problems(split: RawSplit, read: Sequence[RawExample]) -> list[str]:
+    """What is not plausible in each of some examples."""
+    if not read:
+        return []
+    fields = {
+        name: np.stack([np.asarray(example[name]) for example in read])
+        for name in plausibility.Hands._fields
+        if name in read[0]
+    }
+    sizes = [encoded.size(example["image"]) if "image" in example else (0, 0) for example in read]
+    return plausibility.problems(
+        plausibility.Hands(
+            **fields, size=np.array(sizes), whole=split.whole, labelled=split.labelled
+        )
+    )
 
 
 def features(images: bool) -> tfds.features.FeaturesDict:
@@ -79,18 +172,6 @@ def features(images: bool) -> tfds.features.FeaturesDict:
     if images:
         fields[IMAGE] = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
     return tfds.features.FeaturesDict(fields)
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class RawConfig(tfds.core.BuilderConfig):
-    """A builder's configuration: the raw folder that it reads, and whether Apache Beam does it.
-
-    The configuration's name carries the fingerprint of the files, so other or changed files
-    are prepared beside, not mixed up.
-    """
-
-    raw: RawFolder
-    by_beam: bool = False
 
 
 class PreparedData(Protocol):
@@ -112,82 +193,9 @@ class PreparedData(Protocol):
         ...
 
 
-class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Stores a raw folder's examples in the order in which its reader gives them."""
-
-    # Part of the prepared folder's path: raise it when a reader's examples change.
-    VERSION = tfds.core.Version("1.0.0")
-
-    @property
-    def raw(self) -> RawFolder:
-        """The raw folder that it reads."""
-        return self.builder_config.raw  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess] (TFDS types it as the base class)
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=features(self.raw.images), homepage=self.raw.PAGE, disable_shuffling=True
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        del dl_manager  # Nothing is downloaded: the licences ask for the user's own hand.
-        return {split: self._generate_examples(split) for split in self.raw.splits}
-
-    def _generate_examples(self, split: str) -> Any:
-        if self.builder_config.by_beam:  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess] (TFDS types it as the base class)
-            from dcmls_tf.data import beam
-
-            return beam.examples(self.raw, split)
-        return self._one_by_one(split)
-
-    def _one_by_one(self, split: str) -> Iterator[tuple[int, RawExample]]:
-        yield from enumerate(examples(self.raw.open(split)))
-
-
 def project(
     xyz_mm: Float[np.ndarray, "N 3"], K: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "N 2"]:
     """`geometry.project` in NumPy, of points before the camera: mm → px."""
     homogeneous = xyz_mm @ K.T
     return homogeneous[:, :2] / homogeneous[:, 2:]
-
-
-def read_image(path: str) -> bytes:
-    """The bytes of an image file. Raises `UserError` naming it when it does not decode."""
-    encoded = tf.io.read_file(path)
-    decode_image(encoded, path)
-    return encoded.numpy()
-
-
-def decode_image(
-    encoded: Shaped[tf.Tensor, ""], path: str, channels: int = 3
-) -> UInt8[tf.Tensor, "h w channels"]:
-    """Pixels of the encoded image of `path`, which a `UserError` names."""
-    try:
-        return tf.io.decode_png(encoded, channels=channels)
-    except tf.errors.InvalidArgumentError:
-        raise UserError(
-            f"--raw_dir: {path} is damaged or no PNG; unpack or download it again"
-        ) from None
-
-
-def fingerprint(files: Iterable[str], folders: Iterable[str]) -> str:
-    """Ten hex digits for annotation `files` (content) and image `folders` (names, sizes, times)."""
-    digest = hashlib.sha256()
-    for path in files:
-        with open(path, "rb") as file:
-            digest.update(f"{os.path.basename(path)}:".encode())
-            digest.update(hashlib.sha256(file.read()).digest())
-    for folder in folders:
-        digest.update(f"{os.path.basename(folder)}/".encode())
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            stat = entry.stat()
-            digest.update(f"{entry.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:10]
-
-
-def warn_left_out(count: int, total: int, where: str) -> None:
-    """Says how many annotated frames have no image."""
-    if count:
-        logging.warning(
-            "%s: %d of %d annotated frames have no image; left out", where, count, total
-        )

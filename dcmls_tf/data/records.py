@@ -1,17 +1,21 @@
 """Random access to a prepared split, so that a training order needs no shuffle buffer."""
 
+import contextlib
 import os
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 from jaxtyping import Int, Shaped
 
 from dcmls_tf.data.raw import PreparedData
+from dcmls_tf.errors import UserError
 
 # TFRecord: length (uint64), its checksum (uint32), the record, its checksum (uint32).
 _LENGTH = struct.Struct("<Q")
 _FRAME_BYTES = 16
+MEND = "remove its folder, which is prepared again, or render or copy the file again"
 
 
 class Records:
@@ -43,11 +47,46 @@ def count(path: str) -> int:
 
 
 def _offsets(path: str, skip: int, take: int) -> list[int]:
-    """Byte offsets of the records of a file, without `skip` and up to `take` (all when < 0)."""
-    offsets, offset, end = [], 0, os.path.getsize(path)
-    with open(path, "rb") as file:
-        while offset < end:
-            offsets.append(offset)
-            file.seek(offset)
-            offset += _LENGTH.unpack(file.read(_LENGTH.size))[0] + _FRAME_BYTES
+    """Byte offsets of the records of a file, without `skip` and up to `take` (all when < 0).
+
+    Raises `UserError` for a file that is cut off or is none of records.
+    """
+    offsets, offset = [], 0
+    try:
+        end = os.path.getsize(path)
+        with open(path, "rb") as file:
+            while offset < end:
+                offsets.append(offset)
+                file.seek(offset)
+                offset += _LENGTH.unpack(file.read(_LENGTH.size))[0] + _FRAME_BYTES
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {MEND}") from None
+    except struct.error:
+        offset = -1
+    if offset != end or len(offsets) < skip + max(take, 0):
+        raise UserError(f"{path}: is cut off or damaged; {MEND}")
     return offsets[skip:] if take < 0 else offsets[skip : skip + take]
+
+
+@contextlib.contextmanager
+def damage_named(builder: PreparedData) -> Iterator[None]:
+    """Raises what TensorFlow says of damaged data as a `UserError` that names the file."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.OutOfRangeError, tf.errors.InvalidArgumentError):
+        path = first_damaged(builder)
+        if path is None:
+            raise
+        raise UserError(f"{path}: is damaged (its checksum does not fit); {MEND}") from None
+
+
+def first_damaged(builder: PreparedData) -> str | None:
+    """The first file of a prepared set with a record whose checksum does not fit, if any."""
+    for split in builder.info.splits.values():
+        for part in split.file_instructions:
+            try:
+                for _ in tf.data.TFRecordDataset(part.filename):
+                    pass
+            except tf.errors.OpError:
+                return part.filename
+    return None

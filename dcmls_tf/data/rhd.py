@@ -9,20 +9,22 @@ Source: Zimmermann & Brox, "Learning to Estimate 3D Hand Pose from Single RGB Im
 """
 
 import os
-from collections.abc import Sequence
+import reprlib
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 from jaxtyping import Shaped, UInt8
 
 from dcmls_tf import hand
-from dcmls_tf.data import annotations, raw, rhd_layout
+from dcmls_tf.data import annotations, encoded, raw, raw_files, rhd_layout
+from dcmls_tf.data.builder import Builder
 from dcmls_tf.data.examples import SPLITS, RawExample, RawHand
+from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.errors import UserError
 
 PAGE = "https://lmb.informatik.uni-freiburg.de/resources/datasets/RenderedHandposeDataset.en.html"
 MM_PER_M = 1000
+MOST_FRAMES = 100_000_000
 
 
 class RhdFolder:
@@ -40,6 +42,7 @@ class RhdFolder:
                 f"into this folder with scripts/render.py, or download RHD from {PAGE} and give "
                 "the unpacked folder (RHD_published_v2), which has training/ and evaluation/"
             )
+        self.absent: list[BadSample] = []
         if images:
             self.splits = self._splits_with_images()
 
@@ -51,6 +54,12 @@ class RhdFolder:
                 f"--raw_dir={self.raw_dir}: no images in {' or '.join(folders.values())}; unpack "
                 f"them there (RHD: {PAGE}), or use --modality=2d, which needs annotations only"
             )
+        self.absent = [
+            BadSample(folder, f"is not there, so {split} has annotations without images")
+            for split, folder in folders.items()
+            if split not in splits
+        ]
+        raw_files.warn_absent(self.absent)
         return splits
 
     def fingerprint(self) -> str:
@@ -62,7 +71,7 @@ class RhdFolder:
             for kind in kinds
         ]
         annotated = [rhd_layout.annotation_path(self.raw_dir, split) for split in self.splits]
-        return raw.fingerprint(annotated, filter(os.path.isdir, folders))
+        return raw_files.fingerprint(annotated, filter(os.path.isdir, folders))
 
     def open(self, split: str) -> "RhdSplit":
         """A split."""
@@ -72,51 +81,75 @@ class RhdFolder:
 class RhdSplit:
     """A split's frames, by their numbers. Raises `UserError` for what is no annotation file."""
 
+    whole, labelled = True, True
+
     def __init__(self, raw_dir: str, split: str, images: bool):
         self._raw_dir, self._split, self._images = raw_dir, split, images
         self._path = rhd_layout.annotation_path(raw_dir, split)
+        if raw_files.leads_out(self._path, raw_dir):
+            raise UserError(f"--raw_dir: {self._path} is a link that leads out of {raw_dir}")
         self._frames = annotations.load(self._path)
         if not isinstance(self._frames, dict) or not self._frames:
             raise UserError(f"--raw_dir: {self._path} does not map frames to annotations")
 
-    def keys(self) -> list[int]:
-        """The numbers of frames, sorted; with images, of those whose image is there."""
-        numbers = sorted(self._frames)
-        return self._with_image(numbers) if self._images else numbers
+    def survey(self) -> raw.Survey:
+        """Frames by their numbers, sorted; with images, those whose image is there."""
+        odd = [
+            BadSample(self._path, f"a frame is named {_shown(name)}, not by a number")
+            for name in self._frames
+            if not _is_number(name)
+        ]
+        numbers = sorted(name for name in self._frames if _is_number(name))
+        if not self._images:
+            return raw.Survey(numbers, [], odd)
+        paths = {number: self._image_path("color", number) for number in numbers}
+        found = [number for number, path in paths.items() if os.path.isfile(path)]
+        missing = [
+            raw_files.missing_image(paths[n]) for n in numbers if not os.path.isfile(paths[n])
+        ]
+        return raw.Survey(found, missing, odd)
 
-    def _with_image(self, numbers: Sequence[int]) -> list[int]:
-        kept = [n for n in numbers if os.path.isfile(self._image_path("color", n))]
-        raw.warn_left_out(len(numbers) - len(kept), len(numbers), f"RHD {self._split}")
-        if not kept:
-            folder = rhd_layout.image_folder(self._raw_dir, self._split, "color")
-            raise UserError(f"--raw_dir: {folder} has none of the {len(numbers)} annotated frames")
-        return kept
+    def where(self, key: int, /) -> str:
+        """As `raw.RawSplit.where`."""
+        return f"{self._path}, frame {key}"
 
     def example(self, number: int) -> RawExample:
-        """The larger hand of a frame."""
-        annotation = _checked(self._frames[number], self._path, number)
+        """The larger hand of a frame. Raises `BadSample`."""
+        problem = _problem(self._frames[number])
+        if problem:
+            raise BadSample(self.where(number), problem)
+        annotation = self._frames[number]
         name = f"rhd/{self._split}/{number:05d}"
         if not self._images:
             side = side_of_visibility(annotation["uv_vis"][:, 2])
             return {**one_hand(annotation, side), "id": name}
-        image = raw.read_image(self._image_path("color", number))
-        side = side_of_mask(self._mask(number))
+        image = raw_files.read_image(self._image_path("color", number), self._raw_dir)
+        side = side_of_mask(self._mask(number, encoded.size(image)))
         return {**one_hand(annotation, side), "image": image, "id": name}
 
-    def _mask(self, number: int) -> UInt8[np.ndarray, "h w 1"]:
+    def _mask(self, number: int, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 1"]:
         path = self._image_path("mask", number)
         if not os.path.isfile(path):
-            raise UserError(
-                f"--raw_dir: {path} is missing; masks say which hand is an image's sample, so "
-                "unpack them beside color/"
+            missing = raw_files.missing_image(path)
+            raise BadSample(
+                path,
+                f"{missing.reason}; masks say which hand is an image's sample, so unpack them "
+                "beside color/",
             )
-        return raw.decode_image(tf.io.read_file(path), path, channels=1).numpy()
+        mask = raw_files.decode_image(
+            raw_files.read_file(path, self._raw_dir), path, channels=1
+        ).numpy()
+        if mask.shape[1::-1] != size:
+            raise BadSample(path, f"is not as large as its picture of {size[0]}×{size[1]} px")
+        if not any(hand.is_of_side(mask, side).any() for side in (hand.LEFT, hand.RIGHT)):
+            raise BadSample(path, "has no pixel of a hand")
+        return mask
 
     def _image_path(self, kind: str, number: int) -> str:
         return rhd_layout.image_path(self._raw_dir, self._split, kind, number)
 
 
-class Rhd(raw.Builder):
+class Rhd(Builder):
     """RHD, or a rendered dataset, as a TensorFlow dataset."""
 
 
@@ -155,11 +188,26 @@ def one_hand(annotation: dict[str, np.ndarray], side: int) -> RawHand:
     }
 
 
-def _checked(annotation: Any, path: str, number: int) -> dict[str, np.ndarray]:
+def _is_number(name: Any) -> bool:
+    """Whether a frame's name is one, as files are numbered."""
+    is_whole = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+    return is_whole and bool(0 <= name < MOST_FRAMES)
+
+
+def _shown(name: Any) -> str:
+    """A name of any kind, in words; numbers of thousands of digits have none."""
+    return (
+        reprlib.repr(name) if isinstance(name, (str, bytes, float)) else f"a {type(name).__name__}"
+    )
+
+
+def _problem(annotation: Any) -> str:
+    """What an annotation lacks of `rhd_layout.FIELDS`; empty when nothing."""
     for field, shape in rhd_layout.FIELDS.items():
         value: Any = annotation.get(field) if isinstance(annotation, dict) else None
-        if np.shape(value) != shape or not np.isfinite(value).all():
-            raise UserError(
-                f"--raw_dir: {path}: {field} of frame {number} is not {shape} finite numbers"
-            )
-    return annotation
+        is_array = isinstance(value, np.ndarray) and value.dtype.kind in "iuf"
+        if not is_array or value.shape != shape or not np.isfinite(value).all():
+            return f"{field} is not an array of {shape} finite numbers"
+    if not np.isin(annotation["uv_vis"][:, 2], (0, 1)).all():
+        return "uv_vis has visibilities that are neither 0 nor 1"
+    return ""

@@ -5,7 +5,9 @@ for images, and the metadata of TensorFlow Datasets (`tfds.builder_from_director
 too).
 """
 
+import contextlib
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -15,12 +17,15 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer, naming, read_only_builder
 
-from dcmls_tf.data import raw, records
+from dcmls_tf.data import encoded, raw, raw_files, records
+from dcmls_tf.data.builder import Builder
 from dcmls_tf.data.examples import IMAGE, SPLITS, RawExample
+from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.data.rhd_layout import RENDER_SETTINGS
 from dcmls_tf.errors import UserError
 
 NAME = "hands"
+PAGE = "scripts/render.py --format=shards"
 _INFO = ("dataset_info.json", "features.json")
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
 
@@ -40,11 +45,10 @@ def shard_paths(folder: str, split: str) -> list[str]:
 
 def are_in(folder: str) -> bool:
     """Whether a folder is one of shards, finished or not."""
-    try:
-        with open(os.path.join(folder, RENDER_SETTINGS), encoding="utf-8") as file:
-            return json.load(file).get("format") == "shards"
-    except (OSError, ValueError):
-        return os.path.exists(os.path.join(folder, _INFO[0]))
+    made_as = _settings(folder).get("format")
+    return made_as == "shards" or (
+        made_as is None and os.path.exists(os.path.join(folder, _INFO[0]))
+    )
 
 
 def serialized(example: RawExample, images: bool) -> bytes:
@@ -107,10 +111,139 @@ def remove_info(folder: str) -> None:
             os.remove(path)
 
 
+class Hands(Builder):
+    """Shards without their bad samples, as a TensorFlow dataset."""
+
+
+class ShardFolder:
+    """A folder of shards as one of samples to check. Raises `UserError` when it is unfinished.
+
+    decode: whether pictures are decoded, not only their headers read.
+    """
+
+    PAGE: ClassVar[str] = PAGE
+
+    def __init__(self, raw_dir: str, images: bool, decode: bool = True) -> None:
+        builder = ShardBuilder(raw_dir, images)
+        self.raw_dir, self.images, self.absent = raw_dir, images, []
+        self.splits = tuple(split for split in SPLITS if split in builder.info.splits)
+        self._has_images = IMAGE in cast(Any, builder.info.features)
+        self._decode = decode
+
+    def fingerprint(self) -> str:
+        """As `raw.RawFolder.fingerprint`."""
+        info = [os.path.join(self.raw_dir, name) for name in _INFO]
+        names = [path for split in SPLITS for path in shard_paths(self.raw_dir, split)]
+        digest = hashlib.sha256(raw_files.fingerprint(info, []).encode())
+        for path in names:
+            state = os.stat(path)
+            digest.update(
+                f"{os.path.basename(path)} {state.st_size} {state.st_mtime_ns}\n".encode()
+            )
+        return digest.hexdigest()[:10]
+
+    def open(self, split: str) -> "ShardSplit":
+        """A split."""
+        detected = bool(_settings(self.raw_dir).get("detected_in"))
+        paths = shard_paths(self.raw_dir, split)
+        return ShardSplit(paths, self.images, self._has_images, not detected, self._decode)
+
+
+class ShardSplit:
+    """Samples by their shard and their number in it."""
+
+    whole = False
+
+    def __init__(
+        self, paths: list[str], images: bool, has_images: bool, labelled: bool, decode: bool
+    ) -> None:
+        self._paths, self._images, self._has_images = paths, images, has_images
+        self.labelled, self._decode = labelled, decode
+        # Samples are asked for shard by shard: one at a time is enough.
+        self._read = functools.lru_cache(maxsize=1)(self._samples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_read"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._read = functools.lru_cache(maxsize=1)(self._samples)
+
+    def survey(self) -> raw.Survey:
+        """The records that each shard says it has."""
+        found, odd = [], []
+        for path in self._paths:
+            try:
+                found += [(path, number) for number in range(records.count(path))]
+            except UserError as error:
+                odd.append(BadSample(path, str(error)))
+        return raw.Survey(found, [], odd)
+
+    def where(self, key: tuple[str, int], /) -> str:
+        """As `raw.RawSplit.where`."""
+        return f"{key[0]}, record {key[1]}"
+
+    def example(self, key: tuple[str, int], /) -> RawExample:
+        """A hand. Raises `BadSample`."""
+        path, number = key
+        found = self._read(path)
+        sample = found[number] if number < len(found) else "or one before it is damaged"
+        if isinstance(sample, str):
+            raise BadSample(self.where(key), sample)
+        if self._images:
+            try:
+                check = encoded.decode if self._decode else encoded.size
+                check(sample.get("image", b""))
+            except ValueError as error:
+                raise BadSample(self.where(key), f"its picture {error}") from None
+        return sample
+
+    def _samples(self, path: str) -> list[RawExample | str]:
+        """The samples of a shard up to the first that is damaged, or what is wrong with one."""
+        features: Any = raw.features(self._has_images)
+        decoders = {IMAGE: tfds.decode.SkipDecoding()} if self._has_images else None
+        found: list[RawExample | str] = []
+
+        def parse(record: Any) -> Any:
+            return features.deserialize_example(record, decoders=decoders)
+
+        with contextlib.suppress(tf.errors.OpError):
+            samples = tf.data.TFRecordDataset(path).map(parse).as_numpy_iterator()
+            found.extend(map(self._sample, samples))
+            return found
+        with contextlib.suppress(tf.errors.DataLossError):
+            for record in tf.data.TFRecordDataset(path).skip(len(found)):
+                try:
+                    tensors = parse(record)
+                    found.append(self._sample({k: v.numpy() for k, v in tensors.items()}))
+                except tf.errors.OpError:
+                    found.append("has not the fields of a sample")
+        return found
+
+    def _sample(self, fields: dict[str, Any]) -> RawExample | str:
+        try:
+            name = fields["id"].decode()
+        except UnicodeDecodeError:
+            return "has an id that is not UTF-8"
+        if not self._images:
+            fields.pop(IMAGE, None)
+        return cast(RawExample, {**fields, "id": name})
+
+
+def _settings(folder: str) -> dict[str, Any]:
+    """What the folder was made with; empty where that is not known."""
+    try:
+        with open(os.path.join(folder, RENDER_SETTINGS), encoding="utf-8") as file:
+            settings = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
 class _Source:
     """A folder that is its own source, as messages name it (`raw.Source`)."""
 
-    PAGE: ClassVar[str] = "scripts/render.py --format=shards"
+    PAGE: ClassVar[str] = PAGE
 
     def __init__(self, raw_dir: str) -> None:
         self.raw_dir = raw_dir
@@ -125,10 +258,21 @@ class ShardBuilder(read_only_builder.ReadOnlyBuilder, skip_registration=True):
                 f"--raw_dir={folder}: is not finished; run scripts/render.py again with the flags "
                 "that it was started with"
             )
-        super().__init__(builder_dir=folder)
-        self.raw = _Source(folder)
-        features: Any = self.info.features
-        if images and IMAGE not in features:
+        try:
+            super().__init__(builder_dir=folder)
+            self.raw = _Source(folder)
+            features: Any = self.info.features
+            has_images = IMAGE in features
+            if dict(features.get_tensor_info()) != dict(raw.features(has_images).get_tensor_info()):
+                raise ValueError("other fields")
+            for split in self.info.splits.values():
+                split.file_instructions  # noqa: B018 (fails where names or lengths are none)
+        except Exception as error:  # TFDS raises nearly anything on damaged metadata
+            raise UserError(
+                f"--raw_dir={folder}: {' or '.join(_INFO)} is damaged ({type(error).__name__}); "
+                "remove both and run scripts/render.py again with the flags of the first time"
+            ) from None
+        if images and not has_images:
             raise UserError(
                 f"--raw_dir={folder}: holds annotations without images; use --modality=2d, or "
                 "render it without --annotations_only"

@@ -20,13 +20,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import scipy.io
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from dcmls_tf import hand
-from dcmls_tf.data import raw
+from dcmls_tf.data import encoded, matlab, raw, raw_files
+from dcmls_tf.data.builder import Builder
 from dcmls_tf.data.examples import EVALUATION, TRAINING, RawExample, RawHand
+from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.errors import UserError
 
 PAGE = "https://sites.google.com/site/zhjw1988/"
@@ -43,6 +44,7 @@ CAMERAS = {
 }
 VIEWS = {"left": ("left",), "both": ("left", "right"), "color": ("color",)}
 
+SIZE = (640, 480)
 BASELINE_MM = 120.054
 BB_K = np.array([[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]], dtype=np.float32)
 SK_COLOR_K = np.array(
@@ -75,6 +77,7 @@ class StbFolder:
                 f"--stb_views={views}; download STB from {PAGE} ({LINKS}) and put its labels/ "
                 "and sequence folders (B1Counting/ ...) there"
             )
+        self.absent: list[BadSample] = []
         if images:
             self._sequences = self._with_images(views)
         self.splits = tuple(split for split, names in self._sequences.items() if names)
@@ -100,6 +103,13 @@ class StbFolder:
                 f"images/; download them from {PAGE} ({LINKS}), or use --modality=2d, which "
                 "needs labels only"
             )
+        self.absent = [
+            BadSample(os.path.join(self.raw_dir, s), "is not there, though it has labels")
+            for split, names in self._sequences.items()
+            for s in names
+            if s not in sequences[split]
+        ]
+        raw_files.warn_absent(self.absent)
         return sequences
 
     def _all_sequences(self) -> list[str]:
@@ -109,11 +119,11 @@ class StbFolder:
         """As `RawFolder.fingerprint`."""
         sequences = self._all_sequences()
         folders = [self.image_folder(s) for s in sequences] if self.images else []
-        return raw.fingerprint([self.label_path(s) for s in sequences], filter(None, folders))
+        return raw_files.fingerprint([self.label_path(s) for s in sequences], filter(None, folders))
 
     def open(self, split: str) -> "StbSplit":
         """A split."""
-        return StbSplit(self, split, self._sequences[split])
+        return StbSplit(self, self._sequences[split])
 
     def image_path(self, sequence: str, view: str, frame: int) -> str | None:
         """Where a frame's image belongs; `None` when examples do without."""
@@ -122,16 +132,21 @@ class StbFolder:
 
 
 class StbSplit:
-    """Sequences, whose examples are asked for by sequence, frame and view.
+    """Sequences, whose examples are asked for by sequence, frame and view."""
 
-    Raises `UserError` for what is no file of labels.
-    """
+    whole, labelled = True, True
 
-    def __init__(self, folder: StbFolder, split: str, sequences: Sequence[str]):
-        self._folder, self._split = folder, split
-        self._labels = {name: read_labels(folder.label_path(name)) for name in sequences}
+    def __init__(self, folder: StbFolder, sequences: Sequence[str]):
+        self._folder = folder
+        self._labels: dict[str, Float[np.ndarray, "frames 21 3"]] = {}
+        self._odd: list[BadSample] = []
+        for name in sequences:
+            try:
+                self._labels[name] = read_labels(folder.label_path(name), folder.raw_dir)
+            except BadSample as bad:
+                self._odd.append(bad)
 
-    def keys(self) -> list[tuple[str, int, str]]:
+    def survey(self) -> raw.Survey:
         """Sequence by sequence, frame by frame, view by view, of those whose image is there."""
         labelled = [
             (sequence, frame, view)
@@ -139,47 +154,53 @@ class StbSplit:
             for frame in range(len(labels))
             for view in self._folder.views
         ]
-        return self._with_image(labelled) if self._folder.images else labelled
-
-    def _with_image(self, labelled: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
+        if not self._folder.images:
+            return raw.Survey(labelled, [], self._odd)
         paths = [self._folder.image_path(sequence, view, n) for sequence, n, view in labelled]
-        kept = [k for k, path in zip(labelled, paths, strict=True) if path and os.path.isfile(path)]
-        raw.warn_left_out(len(labelled) - len(kept), len(labelled), f"STB {self._split}")
-        if not kept:
-            raise UserError(
-                f"--raw_dir={self._folder.raw_dir}: none of the {len(labelled)} labelled images of "
-                f"{self._split} is there, such as {paths[-1] if paths else None}"
-            )
-        return kept
+        is_there = [path is not None and os.path.isfile(path) for path in paths]
+        found = [key for key, there in zip(labelled, is_there, strict=True) if there]
+        missing = [
+            raw_files.missing_image(path)
+            for path, there in zip(paths, is_there, strict=True)
+            if path and not there
+        ]
+        return raw.Survey(found, missing, self._odd)
+
+    def where(self, key: tuple[str, int, str], /) -> str:
+        """As `raw.RawSplit.where`."""
+        sequence, frame, view = key
+        return f"{self._folder.label_path(sequence)}, frame {frame}, view {view}"
 
     def example(self, key: tuple[str, int, str]) -> RawExample:
-        """The hand of a sequence's frame, as a view sees it."""
+        """The hand of a sequence's frame, as a view sees it. Raises `BadSample`."""
         sequence, frame, view = key
         labelled = one_hand(self._labels[sequence][frame], view)
         name = f"stb/{sequence}/{view}/{frame}"
         path = self._folder.image_path(sequence, view, frame)
         if path is None:
             return {**labelled, "id": name}
-        return {**labelled, "image": raw.read_image(path), "id": name}
+        image = raw_files.read_image(path, self._folder.raw_dir)
+        if encoded.size(image) != SIZE:
+            raise BadSample(path, f"is not of {SIZE[0]}×{SIZE[1]} px, as STB's cameras see")
+        return {**labelled, "image": image, "id": name}
 
 
-class Stb(raw.Builder):
+class Stb(Builder):
     """STB as a TensorFlow dataset."""
 
 
-def read_labels(path: str) -> Float[np.ndarray, "frames 21 3"]:
-    """Labels of a sequence in mm, native order. Raises `UserError`."""
+def read_labels(path: str, root: str) -> Float[np.ndarray, "frames 21 3"]:
+    """Labels of a sequence in mm, native order, of a file below `root`. Raises `BadSample`."""
     try:
-        labels = scipy.io.loadmat(path, variable_names=["handPara"])["handPara"]
-    except Exception as error:  # a damaged file can fail in any way
-        raise UserError(
-            f"--raw_dir: {path} is not a readable MATLAB file with handPara "
-            f"({type(error).__name__}: {error}); download it again"
-        ) from None
-    if labels.ndim != 3 or labels.shape[:2] != (3, hand.NUM_JOINTS):
-        raise UserError(f"--raw_dir: {path}: handPara is {labels.shape}, not (3, 21, frames)")
-    if not np.isfinite(labels).all():
-        raise UserError(f"--raw_dir: {path}: handPara has values that are not numbers")
+        if raw_files.leads_out(path, root):
+            raise ValueError(f"is a link that leads out of {root}")
+        labels = matlab.read(path, "handPara")
+        if labels.ndim != 3 or labels.shape[:2] != (3, hand.NUM_JOINTS) or not labels.size:
+            raise ValueError(f"handPara is {labels.shape}, not (3, 21, frames)")
+    except OSError as error:
+        raise BadSample(path, f"cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise BadSample(path, f"{error}; download it again") from None
     return labels.transpose(2, 1, 0)
 
 

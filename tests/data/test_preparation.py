@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def tree(tmp_path):
 
 def _prepare(tree, tmp_path, images=True):
     return preparation.prepare("rhd", str(tree), str(tmp_path / "data"), images)
+
+
+def run_script(monkeypatch, **options):
+    """Runs `scripts/prepare.py` with options of its own, in this process."""
+    script = runpy.run_path(str(SCRIPT))
+    asked = types.SimpleNamespace(**{"check": False, "skip_bad": False, **options})
+    monkeypatch.setitem(script["main"].__globals__, "FLAGS", asked)
+    script["main"](["prepare"])
 
 
 def _files(folder):
@@ -94,10 +103,10 @@ def test_the_raw_folder_is_only_read(tree, tmp_path):
 
 
 def test_an_interrupted_preparation_is_not_taken_for_a_whole_one(tree, tmp_path, monkeypatch):
-    def interrupted(self, number):
+    def interrupted(self, number, size):
         if number == 1:
             raise KeyboardInterrupt
-        return original(self, number)
+        return original(self, number, size)
 
     original = rhd.RhdSplit._mask
     monkeypatch.setattr(rhd.RhdSplit, "_mask", interrupted)
@@ -125,7 +134,7 @@ def test_the_script_prepares_and_says_where(tree, tmp_path, monkeypatch, capsys)
     asked = config.Config(modality="2d", raw_dir=str(tree), data_dir=str(tmp_path / "data"))
     monkeypatch.setattr(config, "from_flags", lambda: asked)
     monkeypatch.setattr(beam, "from_flags", lambda argv: None)
-    runpy.run_path(str(SCRIPT))["main"](["prepare"])
+    run_script(monkeypatch)
     said = capsys.readouterr().out
     assert "training: 3 examples" in said
     assert "evaluation: 2 examples" in said

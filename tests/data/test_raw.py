@@ -1,12 +1,13 @@
 """What readers share; also that the dicts of `examples` have the fields that are stored."""
 
-import os
+import pickle
+import shutil
 
 import numpy as np
 import pytest
 import raw_trees
 
-from dcmls_tf.data import examples, raw, rhd, stb
+from dcmls_tf.data import examples, raw, raw_files, rhd, stb
 from dcmls_tf.errors import UserError
 
 
@@ -32,35 +33,23 @@ def test_points_project_as_elsewhere():
     np.testing.assert_allclose(raw.project(points, raw_trees.RHD_K), expected)
 
 
-def test_an_image_is_kept_as_it_is_on_disk(rhd_tree, tmp_path):
-    path = rhd_tree / "training" / "color" / "00000.png"
-    assert raw.read_image(str(path)) == path.read_bytes()
-    (tmp_path / "bad.png").write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"bad\.png is damaged or no PNG"):
-        raw.read_image(str(tmp_path / "bad.png"))
+def test_a_generator_stops_at_the_first_bad_sample_and_names_all_ways_on(rhd_tree, tmp_path):
+    tree = shutil.copytree(rhd_tree, tmp_path / "raw")
+    path = tree / "training" / "color" / "00002.png"
+    path.write_bytes(path.read_bytes()[:200])
+    split = rhd.RhdFolder(str(tree), images=True).open("training")
+    found = raw.examples(split)
+    assert [next(found)["id"] for _ in range(2)] == ["rhd/training/00000", "rhd/training/00001"]
+    with pytest.raises(raw_files.BadSample, match=r"00002\.png: is damaged.*--check.*--skip_bad"):
+        next(found)
+    assert raw.example(split, 3)["id"] == "rhd/training/00003"
+    with pytest.raises(raw_files.BadSample):
+        raw.example(split, 2)
+    is_bad = [isinstance(one, UserError) for one in raw.judged(split, raw.keys(split))]
+    assert is_bad == [False, False, True, *[False] * 9]
 
 
-def test_a_fingerprint_follows_contents_and_lists(tmp_path):
-    (tmp_path / "labels").write_text("one")
-    (tmp_path / "color").mkdir()
-
-    def fingerprint():
-        return raw.fingerprint([str(tmp_path / "labels")], [str(tmp_path / "color")])
-
-    seen = [fingerprint()]
-    (tmp_path / "color" / "0.png").write_bytes(b"0")
-    seen.append(fingerprint())
-    os.utime(tmp_path / "color" / "0.png", (1, 1))
-    seen.append(fingerprint())
-    (tmp_path / "labels").write_text("two")
-    seen.append(fingerprint())
-    assert len(set(seen)) == len(seen)
-    assert fingerprint() == seen[-1]
-    assert len(seen[0]) == 10
-
-
-def test_frames_left_out_are_counted(caplog):
-    raw.warn_left_out(0, 5, "STB training")
-    assert not caplog.records
-    raw.warn_left_out(2, 5, "STB training")
-    assert "STB training: 2 of 5 annotated frames have no image" in caplog.text
+def test_a_bad_sample_reaches_other_processes_whole():
+    bad = pickle.loads(pickle.dumps(raw_files.BadSample("a.png", "is none")))
+    assert (bad.where, bad.reason) == ("a.png", "is none")
+    assert str(bad).startswith("--raw_dir: a.png: is none; ")

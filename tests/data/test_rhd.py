@@ -117,6 +117,14 @@ def test_annotated_frames_without_image_are_left_out(own_tree, tmp_path, caplog)
     examples = _examples(own_tree, tmp_path / "data", "training")
     assert [e["id"][-2:] for e in examples] == [b"%02d" % i for i in range(12) if i not in (0, 5)]
     assert "2 of 12" in caplog.text
+    assert "color/00000.png" in caplog.text
+    assert "color/00005.png" in caplog.text
+
+
+def test_a_split_without_its_folder_of_images_is_named(own_tree, tmp_path, caplog):
+    shutil.rmtree(own_tree / "training" / "color")
+    assert len(_examples(own_tree, tmp_path / "data", "evaluation")) == 6
+    assert "training/color is not there, so training has annotations without images" in caplog.text
 
 
 def test_annotations_of_a_subset_serve_for_it(own_tree, tmp_path):
@@ -127,8 +135,8 @@ def test_annotations_of_a_subset_serve_for_it(own_tree, tmp_path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("training/mask/00003.png", r"mask/00003\.png is missing"),
-        ("training/color", r"color has none of the 12 annotated frames"),
+        ("training/mask/00003.png", r"mask/00003\.png: is missing; masks say"),
+        ("training/color", r"none of the 12 annotated images is there, such as .*color/00011\.png"),
     ],
 )
 def test_missing_files_are_named(own_tree, tmp_path, file, message):
@@ -142,7 +150,7 @@ def test_missing_files_are_named(own_tree, tmp_path, file, message):
 def test_damaged_images_are_named(own_tree, tmp_path, kind):
     path = own_tree / "evaluation" / kind / "00004.png"
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(UserError, match=rf"{kind}/00004\.png is damaged"):
+    with pytest.raises(UserError, match=rf"{kind}/00004\.png: is damaged"):
         _examples(own_tree, tmp_path / "data", "evaluation")
 
 
@@ -157,7 +165,7 @@ def test_damaged_images_are_named(own_tree, tmp_path, kind):
 )
 def test_odd_annotations_are_named(own_tree, tmp_path, spoil):
     _change(own_tree, "training", spoil)
-    with pytest.raises(UserError, match=r"anno_training\.pickle: .* of frame 3"):
+    with pytest.raises(UserError, match=r"anno_training\.pickle, frame 3: .*--check.*--skip_bad"):
         _examples(own_tree, tmp_path / "data", "training", images=False)
 
 

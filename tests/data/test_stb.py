@@ -110,6 +110,7 @@ def test_frames_without_image_are_left_out(own_tree, tmp_path, caplog):
     assert b"stb/B2Counting/left/3" not in [e["id"] for e in examples]
     assert len(examples) == 15
     assert "1 of 16" in caplog.text
+    assert "BB_left_3.png" in caplog.text
 
 
 def test_a_folder_with_one_split_serves_for_it(tmp_path):
@@ -141,7 +142,7 @@ def test_odd_labels_are_named(own_tree, tmp_path, content):
 
 def test_a_damaged_image_is_named(own_tree, tmp_path):
     (own_tree / "B1Random" / "BB_left_2.png").write_bytes(b"\x89PNG")
-    with pytest.raises(UserError, match=r"BB_left_2\.png is damaged"):
+    with pytest.raises(UserError, match=r"BB_left_2\.png: is damaged"):
         _examples(own_tree, tmp_path / "data", "evaluation")
 
 
