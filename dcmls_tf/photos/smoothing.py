@@ -14,7 +14,7 @@ from OneEuroFilter import OneEuroFilter
 from dcmls_tf.photos.hands import HandPose
 
 # Hz of a hand at rest, and how much more for each hand's breadth a second.
-MIN_CUTOFF_HZ, BETA = 1.5, 1.0
+MIN_CUTOFF_HZ, BETA = 1.5, 3.0
 BREADTH_MM = 80.0
 _FORGET_S = 0.5
 _ANY_RATE = 30.0  # until two frames have told theirs

@@ -239,6 +239,35 @@ def test_hands_are_found_automatically(frame, of_photos, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_readmes_first_photo_and_a_video_of_it_by_the_model_in_the_box(tmp_path):
+    try:
+        detector_files.networks()
+    except Exception as error:  # Without a network the detector cannot be had.
+        pytest.skip(f"no hand detector: {error}")
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        assert "scripts/predict.py --input=docs/hand.jpg " in file.read()
+    photo = os.path.join(ROOT, "docs", "hand.jpg")
+    pixels = np.array(Image.open(photo))
+    out = cv2.VideoWriter(
+        str(tmp_path / "v.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, pixels.shape[1::-1]
+    )
+    for shift in range(6):
+        out.write(np.ascontiguousarray(np.roll(pixels, 4 * shift, axis=1)[..., ::-1]))
+    out.release()
+    predict(f"--input={photo}", f"--input={tmp_path}/v.avi", f"--out_dir={tmp_path / 'out'}")
+    with open(tmp_path / "out" / "predictions.json") as file:
+        still, *frames = json.load(file)["pictures"]
+    (pose,) = still["hands"]
+    assert pose["track"] is None
+    assert len(pose["std_mm"]) == hand.NUM_JOINTS
+    assert len(frames) == 6
+    tracks = {followed["track"] for frame in frames for followed in frame["hands"]}
+    assert tracks == {0}
+    first, last = (np.mean(frame["hands"][0]["uv"], axis=0) for frame in (frames[0], frames[-1]))
+    np.testing.assert_allclose(last - first, [20, 0], atol=12)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "flags", "said"),
     [
