@@ -46,7 +46,7 @@ SIDE_PX = (16, 20_000)
 # A picture holds a hand when it has some of the hand's box, this part larger on all sides.
 BOX_MARGIN = 0.25
 
-NUMBERS = ("xyz_mm", "uv", "palm_mm", "palm_uv", "K")
+NUMBERS = ("xyz_mm", "uv", "palm_mm", "K", "palm_uv")
 _MOST_ABSOLUTE = 1e6
 
 
@@ -85,10 +85,9 @@ def problems(hands: Hands) -> list[str]:
 
 def finite(hands: Hands) -> Found:
     """All numbers are finite, and none is larger than any distance or pixel."""
-    for name in NUMBERS:
+    for name in NUMBERS[:-1]:  # `projection` judges the palm's, which follow from the others.
         values = getattr(hands, name).reshape(len(hands.K), -1)
-        # Keypoints of what is near the camera's plane may be anywhere: `projection` judges them.
-        most = np.inf if name.endswith("uv") else _MOST_ABSOLUTE
+        most = np.inf if name == "uv" else _MOST_ABSOLUTE
         for number, place in _firsts(~(np.abs(values) < most)):
             yield number, f"{name} has {values[number, place]:.4g}"
 

@@ -207,7 +207,7 @@ class ShardSplit:
         def parse(record: Any) -> Any:
             return features.deserialize_example(record, decoders=decoders)
 
-        with contextlib.suppress(tf.errors.OpError):
+        with contextlib.suppress(tf.errors.OpError, UnicodeDecodeError):
             samples = tf.data.TFRecordDataset(path).map(parse).as_numpy_iterator()
             found.extend(map(self._sample, samples))
             return found
@@ -216,7 +216,7 @@ class ShardSplit:
                 try:
                     tensors = parse(record)
                     found.append(self._sample({k: v.numpy() for k, v in tensors.items()}))
-                except tf.errors.OpError:
+                except (tf.errors.OpError, UnicodeDecodeError):  # of what the error quotes
                     found.append("has not the fields of a sample")
         return found
 

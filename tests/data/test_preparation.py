@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import pickle
 import re
 import runpy
 import shutil
@@ -140,6 +141,32 @@ def test_the_script_prepares_and_says_where(tree, tmp_path, monkeypatch, capsys)
     assert "evaluation: 2 examples" in said
     (folder,) = re.findall("prepared: (.*)", said)
     assert list(Path(folder).glob("*.tfrecord*"))
+
+
+def test_the_script_lists_all_that_is_bad_with_status_1(tree, tmp_path, monkeypatch, capsys):
+    shutil.rmtree(tree / "evaluation")
+    good = shutil.copytree(tree, tmp_path / "good")
+    path = tree / "training" / "anno_training.pickle"
+    frames = pickle.loads(path.read_bytes())
+    frames[1]["K"] = 0 * frames[1]["K"]
+    path.write_bytes(pickle.dumps(frames, 2))
+    os.remove(tree / "training" / "mask" / "00002.png")
+    asked = config.Config(raw_dir=str(tree), data_dir=str(tmp_path / "data"), modality="rgb")
+    monkeypatch.setattr(config, "from_flags", lambda: asked)
+    monkeypatch.setattr(beam, "from_flags", lambda argv: None)
+    with pytest.raises(SystemExit) as ended:
+        run_script(monkeypatch, check=True)
+    assert ended.value.code == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "frame 1: K is not [[fx, 0, cx]" in said[0]
+    assert "mask/00002.png: is missing" in said[1]
+    assert said[2] == "1 samples are good, 2 problems were found"
+    assert not os.path.exists(tmp_path / "data")
+    run_script(monkeypatch, skip_bad=True)
+    assert "training: 1 examples" in capsys.readouterr().out
+    monkeypatch.setattr(config, "from_flags", lambda: asked.replace(raw_dir=str(good)))
+    run_script(monkeypatch, check=True)
+    assert capsys.readouterr().out == "3 samples are good, 0 problems were found\n"
 
 
 @pytest.mark.slow

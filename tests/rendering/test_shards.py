@@ -1,7 +1,6 @@
 """Shards of hands: their bytes follow from the plan, and training reads them (`data.shards`)."""
 
 import contextlib
-import os
 from typing import Any, Literal, cast
 
 import cv2
