@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from dcmls_tf import checkpoints, distribution, files, run_folder, training
 from dcmls_tf.config import Config
-from dcmls_tf.data import fingerprint, pipeline, preparation
+from dcmls_tf.data import fingerprint, pipeline, preparation, records
 from dcmls_tf.data.fingerprint import Fingerprint
 from dcmls_tf.data.statistics import STATISTICS_FILE, TrainingStatistics
 from dcmls_tf.divergence import Step, Watch
@@ -59,7 +59,11 @@ class Run:
         written or is damaged, or when the data is not what the run was trained on.
         """
         alone = run_folder.alone_in(self.config.run_dir)
-        with alone if self.writes else contextlib.nullcontext(), self.stopping.listens():
+        with (
+            alone if self.writes else contextlib.nullcontext(),
+            self.stopping.listens(),
+            records.damage_named(self.builder),
+        ):
             self._begin()
             if self._step() < self.total_steps or self._owes_validation():
                 self._train()
@@ -258,7 +262,7 @@ def evaluate_run(
     config = config.replace(**data_options)
     builder = preparation.from_config(config)
     split = pipeline.validation_split(config) if split == "validation" else split
-    with files.writing_to(f"--report={report_path}"):
+    with files.writing_to(f"--report={report_path}"), records.damage_named(builder):
         return report.evaluate(
             checkpoints.pose_function(model),
             lambda: pipeline.evaluation_batches(builder, config, split, batch_size),

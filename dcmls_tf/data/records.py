@@ -68,25 +68,44 @@ def _offsets(path: str, skip: int, take: int) -> list[int]:
     return offsets[skip:] if take < 0 else offsets[skip : skip + take]
 
 
+# What TensorFlow raises of data; the last, where an error quotes bytes that are no text.
+_OF_DATA = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    UnicodeDecodeError,
+)
+
+
 @contextlib.contextmanager
 def damage_named(builder: PreparedData) -> Iterator[None]:
     """Raises what TensorFlow says of damaged data as a `UserError` that names the file."""
     try:
         yield
-    except (tf.errors.OpError, UnicodeDecodeError):  # the last of an error's own text
+    except _OF_DATA as error:
         path = first_damaged(builder)
-        if path is None:
-            raise
-        raise UserError(f"{path}: is damaged (its checksum does not fit); {MEND}") from None
+        if path:
+            raise UserError(
+                f"{path}: is damaged or cut off (a checksum does not fit); {MEND}"
+            ) from None
+        if "decode" in str(error).lower():
+            raise UserError(
+                f"--raw_dir={builder.raw.raw_dir}: a picture does not decode; scripts/prepare.py "
+                "--check names it"
+            ) from None
+        raise
 
 
 def first_damaged(builder: PreparedData) -> str | None:
-    """The first file of a prepared set with a record whose checksum does not fit, if any."""
+    """The first file of a prepared set with a record that is missing or damaged, if any."""
     for split in builder.info.splits.values():
         for part in split.file_instructions:
             try:
-                for _ in tf.data.TFRecordDataset(part.filename):
-                    pass
+                there = sum(1 for _ in tf.data.TFRecordDataset(part.filename))
             except tf.errors.OpError:
+                return part.filename
+            if there != part.examples_in_shard:
                 return part.filename
     return None
