@@ -51,7 +51,7 @@ def size(content: bytes, formats: tuple[str, ...] = FORMATS) -> tuple[int, int]:
         raise ValueError(f"is damaged or no {' or '.join(formats)}") from None
     if width * height > MOST_PIXELS:
         raise ValueError(_too_large())
-    if kind == "JPEG" and content.count(images.START_OF_SCAN) > images.MOST_SCANS:
+    if kind in ("JPEG", "MPO") and content.count(images.START_OF_SCAN) > images.MOST_SCANS:
         raise ValueError(f"has more than {images.MOST_SCANS} scans; store it anew")
     return width, height
 

@@ -8,9 +8,11 @@ from jaxtyping import Float, Int, Shaped
 
 from dcmls_tf import images
 from dcmls_tf.config import Config
+from dcmls_tf.data import encoded
 from dcmls_tf.errors import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
+FORMATS = ("PNG", "JPEG", "MPO", "BMP")
 
 
 class Picture(NamedTuple):
@@ -59,14 +61,21 @@ def read(
 
 
 def _decode(path: Shaped[tf.Tensor, ""] | str) -> Shaped[tf.Tensor, "h w 3"]:
-    return tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+    return _decode_content(tf.io.read_file(path))
+
+
+def _decode_content(content: Shaped[tf.Tensor, ""] | bytes) -> Shaped[tf.Tensor, "h w 3"]:
+    return tf.io.decode_image(content, channels=3, expand_animations=False)
 
 
 def _checked_orientation(path: str) -> int:
     try:
-        _decode(path)
+        content = encoded.read(path)
+        encoded.size(content, FORMATS)
+        _decode_content(content)
         return images.read_orientation(path)
-    except (tf.errors.OpError, OSError, SyntaxError, ValueError):  # TensorFlow's, then Pillow's.
-        raise UserError(
-            f"--unpaired_dir: {path} is damaged or no picture; mend it or take it out"
-        ) from None
+    except (tf.errors.OpError, OSError, SyntaxError):  # TensorFlow's, then Pillow's.
+        reason = "is damaged or no picture"
+    except ValueError as error:
+        reason = str(error)
+    raise UserError(f"--unpaired_dir: {path}: {reason}; mend it or take it out")

@@ -3,6 +3,7 @@
 `order` says which examples a training step sees, `encoding` what becomes of each.
 """
 
+import os
 from typing import Any, cast
 
 import tensorflow as tf
@@ -167,7 +168,7 @@ def _from_pictures(
     draws: Any, unlabelled: list[pictures.Picture], config: Config, batch_size: int
 ) -> Any:
     """(numbers, noise) of batches → x of pictures, their colours augmented."""
-    paths = tf.constant([picture.path for picture in unlabelled])
+    paths = tf.constant([os.fsencode(picture.path) for picture in unlabelled])
     orientations = tf.constant([picture.orientation for picture in unlabelled])
 
     def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> ModelInput:

@@ -8,6 +8,7 @@ at most one line of titles; they hold for every picture. Order is `hand.JOINTS`,
 import csv
 import json
 import os
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from dcmls_tf import hand
 from dcmls_tf.errors import UserError
 
 EVERY_PICTURE = ""
+# Of a file, and of what a message quotes of it.
+MOST_BYTES, MOST_SHOWN = 256 << 20, 120
 
 Hands = Float[np.ndarray, "hands 21 2"]
 
@@ -28,12 +31,15 @@ def read(path: str) -> dict[str, Hands]:
     Raises `UserError` when the file cannot be read or holds anything else.
     """
     try:
+        if os.path.getsize(path) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES >> 20} MB")
         with open(path, newline="", encoding="utf-8-sig") as file:
             content = _csv(file) if path.lower().endswith(".csv") else json.load(file)
     except OSError as error:
         raise UserError(f"--keypoints={path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise UserError(f"--keypoints={path}: is no JSON or CSV of numbers ({error})") from None
+    except (ValueError, csv.Error, RecursionError) as error:
+        reason = textwrap.shorten(str(error), MOST_SHOWN)
+        raise UserError(f"--keypoints={path}: is no JSON or CSV of numbers ({reason})") from None
     by_picture = content if isinstance(content, dict) else {EVERY_PICTURE: content}
     return {name: _hands(path, name, values) for name, values in by_picture.items()}
 
@@ -66,13 +72,14 @@ def _is_number(text: str) -> bool:
 
 def _hands(path: str, name: str, values: Any) -> Hands:
     try:
-        hands = np.array(values, np.float32)
-    except (TypeError, ValueError):
+        with np.errstate(over="ignore"):  # What is no float32 is not finite then.
+            hands = np.array(values, np.float32)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         hands = np.zeros(0)
     if hands.ndim == 2:
         hands = hands[None]
     if hands.ndim != 3 or hands.shape[1:] != (hand.NUM_JOINTS, 2) or not np.isfinite(hands).all():
-        where = f" for {name}" if name else ""
+        where = f" for {textwrap.shorten(name, MOST_SHOWN)}" if name else ""
         raise UserError(
             f"--keypoints={path}: give {hand.NUM_JOINTS} finite pairs x, y a hand{where}"
         )

@@ -95,11 +95,12 @@ class PredictionWriter:
     def _guarded(self, work: Callable[[Source], None], source: Source) -> None:
         try:
             work(source)
-        except UserError as error:
+        except (UserError, OSError) as error:
             self._report(source.name, str(error))
 
     def _report(self, name: str, sentence: str) -> None:
         sentence = sentence if sentence.startswith(name) else f"{name}: {sentence}"
+        name, sentence = sources.shown(name), sources.shown(sentence)
         self.failures += 1
         self._records.append({"file": name, "error": sentence})
         self._bar.write(f"error: {sentence}", file=sys.stderr)
@@ -162,7 +163,7 @@ class PredictionWriter:
 
     def _path(self, source_name: str, extension: str) -> str:
         """A file of its own for a source, even where two folders have files of one name."""
-        stem = os.path.splitext(os.path.basename(source_name))[0] + SUFFIX
+        stem = os.path.splitext(os.path.basename(sources.shown(source_name)))[0] + SUFFIX
         name, copies = stem, 1
         while name in self._names:
             copies += 1
@@ -190,4 +191,4 @@ class PredictionWriter:
 def title(picture: Photo, number: int) -> str:
     """A hand's name in the page: file, frame, which hand."""
     frame = "" if picture.frame is None else f", frame {picture.frame}"
-    return f"{os.path.basename(picture.source)}{frame}, hand {number + 1}"
+    return f"{os.path.basename(sources.shown(picture.source))}{frame}, hand {number + 1}"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dcmls_tf import files, hand
+from dcmls_tf.photos import sources
 from dcmls_tf.photos.hands import HandPose
 from dcmls_tf.photos.photo import Photo
 
@@ -30,7 +31,7 @@ Record = dict[str, Any]
 def record(photo: Photo, poses: Iterable[HandPose]) -> Record:
     """A photo's predictions as JSON takes them."""
     return {
-        "file": photo.source,
+        "file": sources.shown(photo.source),
         "frame": photo.frame,
         "time_s": photo.time_s,
         "width": photo.size[0],

@@ -45,7 +45,7 @@ def pictures(inputs: Iterable[str]) -> list[str]:
 
 def _sources(given: str) -> list[Source]:
     if os.path.isdir(given):
-        entries = [entry for entry in os.scandir(given) if DRAWN not in entry.name]
+        entries = [entry for entry in _scan(given) if DRAWN not in entry.name]
         paths = [entry.path for entry in entries if _ends_in(entry.name, PICTURES + VIDEOS)]
         problem = f"holds no picture or video ({', '.join(PICTURES + VIDEOS)})"
     elif os.path.exists(given):
@@ -55,12 +55,25 @@ def _sources(given: str) -> list[Source]:
     else:
         paths = glob.glob(given, recursive=True)
         problem = "matches no file" if glob.has_magic(given) else "does not exist"
-    paths = sorted(path for path in paths if os.path.isfile(path))
+    # A link that leads nowhere stays, so that it is named later.
+    paths = sorted(p for p in paths if os.path.isfile(p) or not os.path.exists(p))
     if not paths:
         raise UserError(
             f"--input={given}: {problem}; give a picture, folder, glob, video or camera"
         )
     return [Source("video" if _ends_in(path, VIDEOS) else "picture", path) for path in paths]
+
+
+def shown(name: str) -> str:
+    """A file's name as text; bytes of it that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except OSError as error:
+        raise UserError(f"--input={folder}: cannot be read ({error.strerror})") from None
 
 
 def _ends_in(name: str, extensions: tuple[str, ...]) -> bool:

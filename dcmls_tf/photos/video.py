@@ -1,6 +1,7 @@
 """Videos and cameras by OpenCV: read as `Photo`s, written as MP4 files."""
 
 import itertools
+import math
 import os
 from collections.abc import Iterator
 from typing import Any, Self
@@ -10,12 +11,14 @@ from jaxtyping import UInt8
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import opencv
-from dcmls_tf.photos.photo import Photo, camera
-from dcmls_tf.photos.sources import Source
+from dcmls_tf.photos.photo import MOST_PIXELS, Photo, camera
+from dcmls_tf.photos.sources import Source, shown
 
 DEFAULT_FPS = 30.0
 # Containers may say that there are this many frames more than there are.
 MISCOUNTED = 1
+# Frames in a row that do not decode, after which a video is taken to have ended.
+MOST_LOST = 1000
 
 
 class Video:
@@ -32,10 +35,15 @@ class Video:
         is_file = source.kind == "video"
         if is_file and os.path.getsize(source.name) == 0:
             raise UserError(f"{source.name}: is empty; give a video")
+        if shown(source.name) != source.name:  # It ends the process.
+            raise UserError(f"{source.name}: OpenCV needs a name in UTF-8; rename it")
         self._capture = cv2.VideoCapture(source.name if is_file else int(source.name))
         if not self._capture.isOpened():
             problem = "is damaged or no video" if is_file else "there is no such camera"
             raise UserError(f"{source.name}: {problem}")
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        if math.prod(self._capture.get(side) for side in sides) > MOST_PIXELS:
+            raise UserError(f"{source.name}: has frames of too many pixels; reduce it first")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps: float = fps if 0 < fps < 1000 else DEFAULT_FPS
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -44,21 +52,21 @@ class Video:
     def __iter__(self) -> Iterator[Photo]:
         cv2 = opencv.load()
         try:
-            missing = 0
+            missing, any_decoded = 0, False
             # OpenCV says the same of a frame that does not decode and of the end.
             for number in range(self.frames) if self.frames else itertools.count():
                 decoded, pixels = self._capture.read()
                 if decoded:
-                    self.lost, missing = self.lost + missing, 0
+                    self.lost, missing, any_decoded = self.lost + missing, 0, True
                     time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                     yield self._photo(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), number, time_s)
-                elif self.frames:
+                elif self.frames and missing < MOST_LOST:
                     missing += 1
                 else:
                     break
         finally:
             self._capture.release()
-        if missing == self.frames:
+        if self.frames and not any_decoded:
             raise UserError(f"{self.source.name}: has no frame that can be decoded")
         if missing > MISCOUNTED:
             self.lost += missing

@@ -1,7 +1,9 @@
 """Pictures without poses, upright whichever way the camera was held (`images`)."""
 
+import os
 from typing import Any
 
+import bombs
 import numpy as np
 import pytest
 import raw_trees
@@ -94,9 +96,35 @@ def test_bad_folders_are_named(folder, tmp_path):
     with pytest.raises(UserError, match="no pictures"):
         pictures.in_folder(str(tmp_path / "nowhere"))
     (folder / "some" / "9.jpg").write_bytes(b"not a picture")
-    with pytest.raises(UserError, match=r"9\.jpg is damaged"):
+    with pytest.raises(UserError, match=r"9\.jpg: is damaged"):
         pictures.in_folder(str(folder))
     with pytest.raises(UserError, match="for --modality=rgb"):
         pictures.from_config(Config(unpaired_dir="somewhere", modality="2d"))
     with pytest.raises(UserError, match="--side=input"):
         Config(unpaired_dir="somewhere", side="input")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.write_bytes(bombs.blank_png(20_000, 20_000)), "million pixels"),
+        (lambda path: path.symlink_to(path), "cannot be read"),
+        (os.mkfifo, "is no file"),
+        (lambda path: path.write_bytes(b""), "is damaged or no PNG"),
+        (lambda path: path.write_bytes(b"GIF89a" + bytes(99)), "is damaged or no PNG"),
+    ],
+)
+def test_costly_and_odd_pictures_are_refused_before_they_are_decoded(folder, spoil, said):
+    spoil(folder / "some" / "9.png")
+    with pytest.raises(UserError, match=rf"--unpaired_dir: .*9\.png: .*{said}"):
+        pictures.in_folder(str(folder))
+
+
+def test_names_that_are_not_utf_8(rhd_tree, data_dir, folder):
+    for number in range(4):
+        path = os.fsencode(folder / "some" / f"{number}.png")
+        os.rename(path, path.replace(b".png", b"\xff.png"))
+    builder = preparation.prepare("rhd", str(rhd_tree), data_dir, True)
+    config = Config(**RGB, unpaired_dir=str(folder))
+    (batch,) = pipeline.training_batches(builder, config).take(1).as_numpy_iterator()
+    assert batch["unpaired"]["x"].shape == (3, 32, 32, 3)

@@ -2,8 +2,10 @@
 
 import json
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import keypoints
@@ -53,6 +55,22 @@ def test_csv(tmp_path, titles):
         ("k.csv", "1,2,3\n" * 21),
         ("k.csv", "x,y\n" + "1,b\n" * 21),
         ("k.csv", ""),
+        ("k.csv", "x" * 200_000 + ",2\n"),
+        ("k.csv", "1," + "x" * 100_000 + "\n"),
+        ("k.csv", "1,2\n\0,2\n"),
+        ("k.csv", "1,1e999\n" * 21),
+        ("k.json", "[" * 100_000),
+        ("k.json", '{"a":' * 100_000),
+        ("k.json", "[" * 500 + "]" * 500),
+        ("k.json", [[1, 10**1000]] * 21),
+        ("k.json", "[[1, " + "9" * 10_000 + "]]"),
+        ("k.json", "[[1, -1e400]" + ", [1, 2]" * 20 + "]"),
+        ("k.json", [[1, 1e300]] * 21),
+        ("k.json", {"n" * 200_000: 1}),
+        ("k.json", [[1, None]] * 21),
+        ("k.json", [[1, {}]] * 21),
+        ("k.json", 3),
+        ("k.json", {"a": {"b": 1}}),
     ],
 )
 def test_anything_else_gets_one_sentence(tmp_path, name, content):
@@ -60,6 +78,39 @@ def test_anything_else_gets_one_sentence(tmp_path, name, content):
     with pytest.raises(UserError, match="--keypoints=") as raised:
         keypoints.read(path)
     assert path in str(raised.value)
+    assert len(str(raised.value)) < 300 + len(path)
+
+
+TEXTS = st.one_of(
+    st.binary(max_size=200).map(lambda content: content.decode("latin-1")),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    ).map(json.dumps),
+    st.lists(st.tuples(st.integers(), st.floats()), min_size=19, max_size=43).map(json.dumps),
+)
+
+
+@hypothesis.given(text=TEXTS, name=st.sampled_from(["k.json", "k.csv"]))
+@hypothesis.settings(max_examples=300, deadline=None, derandomize=True)
+def test_any_text_is_hands_or_a_sentence(tmp_path_factory, text, name):
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    try:
+        found = keypoints.read(str(path))
+    except UserError as error:
+        assert len(str(error)) < 300 + len(str(path))
+    else:
+        assert all(
+            np.isfinite(hands).all() and hands.shape[1:] == (21, 2) for hands in found.values()
+        )
+
+
+def test_a_file_that_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(keypoints, "MOST_BYTES", 100)
+    with pytest.raises(UserError, match="more than 0 MB"):
+        keypoints.read(written(tmp_path, ONE.tolist()))
 
 
 def test_a_file_that_is_not_there(tmp_path):

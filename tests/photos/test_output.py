@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -195,3 +196,54 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "out" / "index.html").mkdir(parents=True)
     with pytest.raises(UserError, match=r"--out_dir: .*index\.html cannot be written"):
         run(tmp_path, [write_picture(tmp_path / "a.png")])
+
+
+ODD_NAMES = (
+    b"not\xff\xfeutf.png",
+    b"\xed\xa0\x80.png",
+    b"line\nbreak.png",
+    b'tab\t, comma, "quotes".png',
+    b"<img src=x onerror=alert(1)>.png",
+    b"&lt;script&gt;.png",
+    b"$data ${plotly} %s {0}.png",
+    "手.png".encode(),
+    b"-box=1.png",
+    b"..png.png",
+)
+
+
+def test_files_of_any_name_are_answered_and_none_costs_the_others(tmp_path, capsys):
+    folder = os.fsencode(tmp_path / "in")
+    os.mkdir(folder)
+    good = write_picture(tmp_path / "good.png")
+    for name in ODD_NAMES:
+        shutil.copy(os.fsencode(good), os.path.join(folder, name))
+    with open(os.path.join(folder, b"bad\xff.png"), "wb") as file:
+        file.write(b"no picture")
+    os.symlink("loop.png", os.path.join(folder, b"loop.png"))
+    (tmp_path / "in" / "no.mp4").write_bytes(b"no video")
+    with open(os.path.join(folder, b"bad\xff.mp4"), "wb") as file:
+        file.write(b"no video")
+    writer, records = run(tmp_path, [str(tmp_path / "in")])
+    assert writer.failures == 4
+    answered = {os.path.basename(r["file"]) for r in records if "error" not in r}
+    assert answered == {name.decode(errors="backslashreplace") for name in ODD_NAMES}
+    said = [r["error"] for r in records if "error" in r]
+    assert any("bad\\xff.png: is no picture" in sentence for sentence in said)
+    assert "bad\\xff.mp4" in capsys.readouterr().err
+    with open(tmp_path / "out" / "predictions.csv", newline="", encoding="utf-8") as file:
+        assert {os.path.basename(row["file"]) for row in csv.DictReader(file)} == answered
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    drawn = {r["drawn"] for r in records if "error" not in r}
+    assert len(drawn) == len(ODD_NAMES)
+    assert drawn <= set(names(tmp_path))
+    assert all("/" not in name for name in drawn)
+
+
+def test_what_fails_in_another_way_costs_that_picture_alone(tmp_path):
+    paths = [write_picture(tmp_path / f"{name}.png") for name in "ab"]
+    writer, records = run(tmp_path, paths, FixedPredictor(1, OSError(5, "Input/output error")))
+    assert writer.failures == 1
+    assert "Input/output error" in records[0]["error"]
+    assert records[1]["file"] == paths[1]

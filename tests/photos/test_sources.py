@@ -1,5 +1,7 @@
 """Inputs as users give them: files, folders, globs, camera numbers."""
 
+import os
+
 import pytest
 
 from dcmls_tf.errors import UserError
@@ -29,3 +31,16 @@ def test_pictures_alone(tmp_path):
     (tmp_path / "v.mp4").write_bytes(b"")
     with pytest.raises(UserError, match=r"v\.mp4 is a video; give pictures here"):
         sources.pictures([str(tmp_path)])
+
+
+def test_links_that_lead_nowhere_stay_to_be_named(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "none")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    assert sources.pictures([str(tmp_path)]) == [str(tmp_path / n) for n in ("a.png", "b.png")]
+
+
+def test_names_are_shown_as_text():
+    assert sources.shown("Hände/手.png") == "Hände/手.png"
+    assert sources.shown(os.fsdecode(b"a\xff\xc3.png")) == "a\\xff\\xc3.png"

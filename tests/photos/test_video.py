@@ -60,3 +60,45 @@ def test_what_is_no_video(tmp_path, content):
 def test_a_camera_that_is_not_there():
     with pytest.raises(UserError, match="no such camera"):
         Video(Source("camera", "97"))
+
+
+class Endless:
+    """A capture whose file says that it has very many frames, or very large ones."""
+
+    def __init__(self, frames: float = 12, side: float = 100, good: int = 3):
+        self.said = {cv2.CAP_PROP_FRAME_COUNT: frames, cv2.CAP_PROP_FRAME_WIDTH: side}
+        self.side, self.good, self.asked = side, good, 0
+
+    def isOpened(self):
+        return True
+
+    def get(self, what):
+        return self.said.get(what, self.side)
+
+    def read(self):
+        self.asked += 1
+        good = self.asked <= self.good
+        return good, np.zeros((8, 8, 3), np.uint8) if good else None
+
+    def release(self):
+        pass
+
+
+def test_a_file_that_says_it_has_very_many_frames_ends(tmp_path, monkeypatch):
+    (tmp_path / "v.avi").write_bytes(b"a")
+    capture = Endless(frames=1e12)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda name: capture)
+    assert len(list(Video(Source("video", str(tmp_path / "v.avi"))))) == 3
+    assert capture.asked < 2000
+    capture.good = 0
+    with pytest.raises(UserError, match="no frame that can be decoded"):
+        list(Video(Source("video", str(tmp_path / "v.avi"))))
+
+
+def test_frames_of_very_many_pixels_are_refused_unread(tmp_path, monkeypatch):
+    (tmp_path / "v.avi").write_bytes(b"a")
+    capture = Endless(side=20_000)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda name: capture)
+    with pytest.raises(UserError, match="frames of too many pixels"):
+        Video(Source("video", str(tmp_path / "v.avi")))
+    assert not capture.asked
