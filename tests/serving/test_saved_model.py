@@ -1,4 +1,4 @@
-"""SavedModels on disk: versions, what is no model, inputs that a graph refuses.
+"""SavedModels on disk: versions, `checksums`, what is no model, inputs that a graph refuses.
 
 `tests/scripts/test_export.py` covers what is written, and `warm_up`.
 """
