@@ -13,7 +13,7 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Float, UInt8
 
-from dcmls_tf.data import pipeline, rhd, shards
+from dcmls_tf.data import pipeline, raw, rhd, shards
 from dcmls_tf.data.examples import RawExample
 from dcmls_tf.drawing import figures, skeletons
 
@@ -51,7 +51,7 @@ def whole(
 def examples() -> Iterator[RawExample]:
     """Canonical examples, in order."""
     if not shards.are_in(FLAGS.raw_dir):
-        return rhd.RhdFolder(FLAGS.raw_dir, images=True).examples(FLAGS.split)
+        return raw.examples(rhd.RhdFolder(FLAGS.raw_dir, images=True).open(FLAGS.split))
     builder = shards.ShardBuilder(FLAGS.raw_dir, images=True)
     return pipeline.canonical_examples(builder, FLAGS.split).as_numpy_iterator()
 
