@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DIRECT = "DirectRunner"
 EVERY_CORE = {"direct_running_mode": "multi_processing", "direct_num_workers": "0"}
-_SAID_BY_WORKER = re.compile(r"dcmls_tf\.errors\.\w+: (.+?)(?: \[while running '|\n|$)")
+_SAID_BY_WORKER = re.compile(r"dcmls_tf(?:\.\w+)+: (.+?)(?: \[while running '|\n|$)")
 
 
 def define_flag(default: str | None = None) -> None:

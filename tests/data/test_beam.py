@@ -61,7 +61,7 @@ def test_a_damaged_image_is_named_and_nothing_is_left_half_done(rhd_tree, tmp_pa
     image = tree / "training" / "color" / "00007.png"
     whole = image.read_bytes()
     image.write_bytes(whole[:99])
-    with pytest.raises(UserError, match=r"^--raw_dir: .*00007\.png is damaged or no PNG"):
+    with pytest.raises(UserError, match=r"^--raw_dir: .*00007\.png: is damaged or no PNG"):
         prepared(tree, tmp_path / "data", TWO_PROCESSES)
     image.write_bytes(whole)
     assert len(prepared(tree, tmp_path / "data", TWO_PROCESSES)["training"]) == 12
