@@ -121,6 +121,12 @@ def _checked(
     """The prediction itself. Raises as `collect` does."""
     if y_pred.shape != y.shape:
         raise UserError(f"the model predicts {y_pred.shape}, expected {y.shape}")
+    unknown = np.flatnonzero(~np.isfinite(y).all(axis=(1, 2)))
+    if len(unknown):
+        raise UserError(
+            f"--raw_dir: sample {ids[unknown[0]]} has joints that are no hand's (its pose is not "
+            "finite); scripts/prepare.py --check lists all such samples"
+        )
     wrong = np.flatnonzero(~np.isfinite(y_pred).all(axis=(1, 2)))
     if len(wrong):
         raise Diverged(

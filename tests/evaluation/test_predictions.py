@@ -64,6 +64,15 @@ def test_a_constant_is_predicted_for_each_sample(data, batches):
     np.testing.assert_allclose(constant.errors_mm(), expected, rtol=1e-4, atol=1e-3)
 
 
+def test_a_true_pose_that_is_not_finite_names_its_sample(batches):
+    first, *others = batches
+    y = np.array(first["y"])
+    y[1, 3, 0] = np.inf
+    spoilt = [{**first, "y": y}, *others]
+    with pytest.raises(UserError, match=r"--raw_dir: sample sample/1 has joints that are no hand"):
+        predictions.collect(lambda batch: np.zeros(batch["y"].shape), spoilt)
+
+
 def test_a_prediction_that_is_not_finite_names_its_sample(batches):
     def diverged(batch):
         y_pred = np.array(batch["y"])

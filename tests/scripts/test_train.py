@@ -139,15 +139,43 @@ def test_two_hosts_do_what_two_devices_of_one_do(rhd_tree, data_dir, tmp_path):
         check=True,
         capture_output=True,
     )
+    for host in start_hosts(*flags, f"--run_dir={two_hosts}"):
+        finish(host)
+    assert_same_weights(one_host, two_hosts, 1e-5)
+
+
+def start_hosts(*flags):
+    """The same training on two hosts, which are processes of this machine."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     hosts = []
     for index in range(2):
         task = {"type": "worker", "index": index}
         cluster = json.dumps({"cluster": {"worker": workers}, "task": task})
-        hosts.append(start(*flags, f"--run_dir={two_hosts}", env={"TF_CONFIG": cluster}))
-    for host in hosts:
+        hosts.append(start(*flags, env={"TF_CONFIG": cluster}))
+    return hosts
+
+
+@pytest.mark.slow
+def test_a_host_that_is_told_to_stop_stops_all_after_the_same_step(rhd_tree, data_dir, tmp_path):
+    flags = [f"--raw_dir={rhd_tree}", f"--data_dir={data_dir}", "--epochs=60", "--modality=2d"]
+    flags += ["--dropout=0.2", "--checkpoint_steps=1", *SMALL]
+    whole, stopped = str(tmp_path / "whole"), str(tmp_path / "stopped")
+    for host in start_hosts(*flags, f"--run_dir={whole}"):
         finish(host)
-    assert_same_weights(one_host, two_hosts, 1e-5)
+    hosts = start_hosts(*flags, f"--run_dir={stopped}")
+    deadline = time.monotonic() + 300
+    while newest(stopped) is None or newest(stopped).endswith("-0"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    hosts[1].send_signal(signal.SIGTERM)  # not the one that writes
+    output = finish(hosts[0], status=143)
+    finish(hosts[1], status=143)
+    saved_at = int(newest(stopped).rsplit("-", 1)[1])
+    assert 0 < saved_at < 120
+    assert f"step {saved_at} is saved" in output
+    for host in start_hosts(*flags, f"--run_dir={stopped}"):
+        finish(host)
+    assert_same_weights(whole, stopped, 0)
 
 
 def free_ports(count):

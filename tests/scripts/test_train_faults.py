@@ -17,6 +17,9 @@ import raw_trees
 import small_disks
 import tensorflow as tf
 
+from dcmls_tf import runs
+from dcmls_tf.errors import UserError
+
 pytestmark = pytest.mark.slow
 
 EPOCHS, STEPS = 15, 3
@@ -273,6 +276,18 @@ def test_a_loss_that_is_not_finite_keeps_the_checkpoint_before_it(server, flags,
         for name in reader.get_variable_to_shape_map():
             if name.startswith(("networks", "optimizers")):
                 assert np.isfinite(reader.get_tensor(name)).all(), name
+
+
+def test_an_evaluation_onto_a_full_disk_is_a_sentence_and_leaves_nothing(whole, tmp_path):
+    with small_disks.small_disk(tmp_path / "disk", kilobytes=512) as disk:
+        report = disk / "report.json"
+        filling = small_disks.fill(disk, leave=8192)
+        with pytest.raises(UserError, match=r"--report=.*cannot be written \(No space left on dev"):
+            runs.evaluate_run(str(whole[0]), str(report))
+        assert os.listdir(disk) == ["filling"]
+        filling.unlink()
+        runs.evaluate_run(str(whole[0]), str(report))
+        assert report.exists()
 
 
 def test_deterministic_runs_are_equal_bit_for_bit(server, flags, tmp_path):
