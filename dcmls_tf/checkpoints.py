@@ -200,13 +200,16 @@ def _damage(path: str) -> str | None:
 
 def _list(folder: str) -> None:
     """Writes TensorFlow's list of the checkpoints in a folder anew, from their files."""
-    paths = _found(folder)[::-1]
-    if paths:
-        times = [max(os.path.getmtime(f) for f in glob.glob(f"{glob.escape(p)}.*")) for p in paths]
-        tf.compat.v1.train.update_checkpoint_state(
-            folder, paths[-1], paths, None, times, last_preserved_timestamp=0.0
-        )
-    elif os.path.isfile(state := os.path.join(folder, "checkpoint")):
+    # As text: TensorFlow's own function for it warns every user that its days are numbered.
+    state = os.path.join(folder, "checkpoint")
+    names = [os.path.basename(path) for path in reversed(_found(folder))]
+    if names:
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        # Any times in order, after the last that is to be kept for ever, which none is.
+        lines += [f"all_model_checkpoint_timestamps: {i}.0" for i in range(1, len(names) + 1)]
+        files.write(state, "\n".join([*lines, "last_preserved_timestamp: 0.0", ""]))
+    elif os.path.isfile(state):
         os.remove(state)
 
 
