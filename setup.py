@@ -17,6 +17,7 @@ NAMES = [
     "demo",
     "prepare",
     "render",
+    "detect",
     "reproduce",
     "tune",
     "probe",

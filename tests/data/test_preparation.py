@@ -1,4 +1,4 @@
-"""Preparing: once, beside other preparations, never half."""
+"""Preparing, with `data.builder`: once, beside other preparations, never half."""
 
 import concurrent.futures
 import os
