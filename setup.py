@@ -92,7 +92,7 @@ setup(
             "tensorflow-metadata<1.16",  # newer ones need protobuf 5, and do not say so
             "tensorflow-probability<0.24",
         ],
-        # Needs protobuf 6, where requirements.txt has 7: requirements/beam.txt locks what they share.
+        # Needs protobuf 6, where requirements.txt has 7: see requirements/beam.txt.
         "beam": ["apache-beam>=2.77,<2.78"],
         "tune": ["optuna>=4"],
         "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],

@@ -15,6 +15,6 @@ def load() -> Any:
         import cv2
     except ImportError:
         raise UserError("needs OpenCV: pip install '.[predict]'") from None
-    logging = getattr(cv2.utils, "logging", cv2)  # a module of its own since OpenCV 5
+    logging: Any = getattr(cv2.utils, "logging", cv2)  # a module of its own since OpenCV 5
     logging.setLogLevel(SILENT)
     return cv2

@@ -16,7 +16,7 @@ def test_errors_are_normal_in_parts_of_the_box_with_some_outliers():
     noise: Any = rng.uniform(-1, 1, (HANDS, detector_noise.SIZE)).astype(np.float32)
     noise[:, 0] = -1  # all seen as badly as can be
     many = tf.constant(np.repeat(uv, HANDS, 0))
-    error = (detector_noise.displaced(many, tf.constant(noise), 0.02) - many).numpy()
+    error: Any = (detector_noise.displaced(many, tf.constant(noise), 0.02) - many).numpy()
     error /= np.ptp(uv[0], axis=0).max() * 0.02
     outlier = np.abs(noise[:, 43:]) < detector_noise.OUTLIERS
     assert abs(outlier.mean() - detector_noise.OUTLIERS) < 0.003

@@ -89,7 +89,7 @@ def test_annotations_only_are_those_of_the_scenes(rendered, tmp_path):
             for name in ("xyz", "K"):
                 np.testing.assert_array_equal(written[index][name], getattr(drawn, name))
             pairs = written[index]["uv_vis"], drawn.uv_vis
-            np.testing.assert_array_equal(*(pair[:, :2] for pair in pairs))
+            np.testing.assert_array_equal(pairs[0][:, :2], pairs[1][:, :2])
             agree.append(np.mean(pairs[0][:, 2] == pairs[1][:, 2]))
         # Flags come from a coarse copy of the body, those of frames from their masks.
         assert np.mean(agree) > 0.97
