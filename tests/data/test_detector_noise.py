@@ -12,7 +12,7 @@ HANDS = 4000
 
 def test_errors_are_normal_in_parts_of_the_box_with_some_outliers():
     rng = np.random.default_rng(0)
-    uv = np.float32(rng.uniform(0, 1, (1, 21, 2)) * [200, 100])
+    uv: Any = np.float32(rng.uniform(0, 1, (1, 21, 2)) * [200, 100])
     noise: Any = rng.uniform(-1, 1, (HANDS, detector_noise.SIZE)).astype(np.float32)
     noise[:, 0] = -1  # all seen as badly as can be
     many = tf.constant(np.repeat(uv, HANDS, 0))
