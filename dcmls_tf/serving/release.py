@@ -10,7 +10,7 @@ from dcmls_tf import files
 from dcmls_tf.data import pipeline
 from dcmls_tf.data.raw import PreparedData
 from dcmls_tf.errors import UserError
-from dcmls_tf.model import DCMLS, predict_pose
+from dcmls_tf.model import predict_pose
 from dcmls_tf.serving import calibration, lite_file, model_card, shipped, tflite
 from dcmls_tf.serving.metadata import Metadata
 from dcmls_tf.serving.tflite import EVALUATION_BATCH, TFLiteModel
@@ -78,18 +78,23 @@ def release(
     precision = shipped.PRECISIONS[name]
     quantised_on = tflite.calibration_inputs(training, config) if precision == "int8" else ()
     metadata = {**_without_places(metadata), "precision": precision}
+    network = tflite.convert(model, precision, quantised_on)
+    file = TFLiteModel.from_bytes(network)
     error_bars = []
-    if isinstance(model, DCMLS):
-        factors, error_bars = _error_bars(model, next(iter(measured_on.values())), split)
+    if file.can_sample:
+        data = next(iter(measured_on.values()))
+        factors, error_bars = _error_bars(
+            file, pipeline.evaluation_batches(data, config, split, EVALUATION_BATCH)
+        )
         metadata = {**metadata, "std_factors": factors}
-    content = lite_file.with_metadata(tflite.convert(model, precision, quantised_on), metadata)
+    content = lite_file.with_metadata(network, metadata)
     if len(content) > shipped.LARGEST[name]:
         raise UserError(
             f"--{name}: its file has {len(content)} bytes; at most {shipped.LARGEST[name]} ship"
         )
     predictors = {
         "checkpoint": tf.function(lambda batch: predict_pose(model, batch), reduce_retracing=True),
-        "file": TFLiteModel.from_bytes(content).predict,
+        "file": file.predict,
     }
     errors = {
         label: {
@@ -117,10 +122,9 @@ def _without_places(metadata: Metadata) -> Metadata:
     return {**metadata, "config": {**config, **names}}
 
 
-def _error_bars(model: DCMLS, data: PreparedData, split: str) -> tuple[list[float], list[float]]:
+def _error_bars(file: TFLiteModel, batches: Any) -> tuple[list[float], list[float]]:
     """Factors of `std`, and what part of other hands' joints lie within one and two of it."""
-    batches = pipeline.evaluation_batches(data, model.config, split, EVALUATION_BATCH)
-    to_measure, to_check = calibration.halves(calibration.measure(model, batches))
+    to_measure, to_check = calibration.halves(calibration.measure(file, batches))
     factors = calibration.std_factors(to_measure)
     return factors, [calibration.coverage(to_check, factors, times) for times in (1.0, 2.0)]
 
