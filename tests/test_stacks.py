@@ -65,8 +65,8 @@ def test_a_run_goes_there_and_back(options, tmp_path):
     assert int(back.step) == int(here.step) == other_stack.STEPS + 1
     for owners in "networks", "optimizers":
         for a, b in pairs(values(getattr(here, owners)), values(getattr(back, owners))):
-            # Two TensorFlows round gradients differently; those of what a batch normalisation
-            # takes away again are nothing but rounding, up to 2.3e-6; MobileNet's statistics differ by 4.4e-5 parts.
+            # Two TensorFlows round gradients differently, by up to 4.4e-5 parts; those of what a
+            # batch normalisation takes away again are nothing but rounding.
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     # Without its moments, Adam's step would have been of another size.
     assert max(np.abs(a - b).max() for a, b in pairs(values(here.networks), before)) > 1e-4
