@@ -20,15 +20,14 @@ from typing import Any
 
 import numpy as np
 from absl import flags
-from jaxtyping import Float
 
 from dcmls_tf import api, app, hand
 from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
-from dcmls_tf.detected import SAME_HAND_IOU
+from dcmls_tf.detected import of_hand
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import hands
-from dcmls_tf.photos.detection import Detector, iou
+from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.hands import HandPose
 from dcmls_tf.photos.photo import Photo, camera
 
@@ -49,7 +48,7 @@ def main(_: list[str]) -> None:
         total += 1
         photo = _photo(labelled)
         poses = predictor(photo, find_hands(photo))
-        pose = _of_hand(poses, labelled["uv"])
+        pose = of_hand(poses, labelled["uv"], lambda pose: pose.region.box)
         if pose:
             rows.append(_score(pose, labelled))
     if not rows:
@@ -63,12 +62,6 @@ def _photo(labelled: dict[str, Any]) -> Photo:
     pixels = tf.io.decode_image(labelled["image"], channels=3, expand_animations=False).numpy()
     size = pixels.shape[1], pixels.shape[0]
     return Photo(labelled["id"].decode(), pixels, size, *camera(size))
-
-
-def _of_hand(poses: list[HandPose], uv: Float[np.ndarray, "21 2"]) -> HandPose | None:
-    box = np.concatenate([uv.min(0), uv.max(0)])
-    best = max(poses, key=lambda pose: iou(pose.region.box, box), default=None)
-    return best if best and iou(best.region.box, box) > SAME_HAND_IOU else None
 
 
 def _score(pose: HandPose, labelled: dict[str, Any]) -> dict[str, Any]:

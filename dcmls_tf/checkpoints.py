@@ -5,11 +5,12 @@ validation EPE. TensorFlow keeps a CRC-32C of each tensor and of each block of t
 compares them when it reads: what is cut or flipped is noticed then.
 """
 
+import contextlib
 import glob
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -100,13 +101,11 @@ class Checkpoints:
         return False
 
     def _restore(self, path: str) -> None:
-        try:
+        says = f"the run's {config_lib.CONFIG_FILE} says"
+        with _fits(
+            f"--run_dir: {path} is of other networks than {says}; it belongs to another run"
+        ):
             self._checkpoint.restore(path).assert_consumed()
-        except (AssertionError, ValueError):
-            raise UserError(
-                f"--run_dir: {path} is of other networks than the run's {config_lib.CONFIG_FILE} "
-                "says; it belongs to another run"
-            ) from None
 
 
 def best(model: Model, run_dir: str) -> Checkpoints:
@@ -137,13 +136,9 @@ def load_model(run_dir: str) -> tuple[Model, Config, int]:
     newest = _best_of(run_dir)
     # The checkpoint has every weight, in float32: none are downloaded to start from.
     model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))
-    try:
+    says = f"{run_dir}/{config_lib.CONFIG_FILE} says"
+    with _fits(f"--run_dir: {newest} is of other networks than {says}; it belongs to another run"):
         _networks(model).restore(newest).assert_existing_objects_matched()
-    except (AssertionError, ValueError):
-        raise UserError(
-            f"--run_dir: {newest} is of other networks than {run_dir}/{config_lib.CONFIG_FILE} "
-            "says; it belongs to another run"
-        ) from None
     return model, config, _step(newest)
 
 
@@ -153,13 +148,20 @@ def start_from(model: Model, initial_run: str) -> None:
     Raises `UserError` when that is no run, or its networks are others.
     """
     checkpoint = _best_of(initial_run, "initial_run")
-    try:
+    with _fits(
+        f"--initial_run={initial_run}: its networks are others than this run's; give the same "
+        "options of the model as there, which its config.json lists"
+    ):
         _networks(model).restore(checkpoint).assert_existing_objects_matched()
+
+
+@contextlib.contextmanager
+def _fits(otherwise: str) -> Iterator[None]:
+    """Turns what TensorFlow raises for a checkpoint of other networks into a `UserError`."""
+    try:
+        yield
     except (AssertionError, ValueError):
-        raise UserError(
-            f"--initial_run={initial_run}: its networks are others than this run's; give the same "
-            "options of the model as there, which its config.json lists"
-        ) from None
+        raise UserError(otherwise) from None
 
 
 def _best_of(run_dir, flag="run_dir"):

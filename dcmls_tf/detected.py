@@ -6,13 +6,13 @@ it finds nothing the labelled keypoints stay, so that a model keeps knowing what
 """
 
 import functools
+import operator
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import cv2
 import numpy as np
-import tensorflow as tf
 import tqdm
 from jaxtyping import Float
 
@@ -24,6 +24,7 @@ from dcmls_tf.rendering import dataset
 from dcmls_tf.rendering.workers import results
 
 SAME_HAND_IOU = 0.3
+T = TypeVar("T")
 _PALM = list(hand.PALM_JOINTS["rhd"])
 
 
@@ -59,16 +60,10 @@ class DetectionJob:
 
     def __call__(self, task: tuple[str, int]) -> tuple[int, int]:
         split, number = task
-        found = hands = 0
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "shard")
-            with tf.io.TFRecordWriter(path) as writer:
-                for example, is_found in _examples(shards.shard_path(self.raw_dir, split, number)):
-                    writer.write(shards.serialized(example, images=False))
-                    found, hands = found + is_found, hands + 1
-            with open(path, "rb") as file:
-                files.write(shards.shard_path(self.out_dir, split, number), file.read())
-        return found, hands
+        looked_at = list(_examples(shards.shard_path(self.raw_dir, split, number)))
+        content = shards.file_of(shards.serialized(e, images=False) for e, _ in looked_at)
+        files.write(shards.shard_path(self.out_dir, split, number), content)
+        return sum(is_found for _, is_found in looked_at), len(looked_at)
 
 
 def _examples(path: str) -> Iterator[tuple[RawExample, bool]]:
@@ -84,11 +79,15 @@ def _detector() -> Detector:
     return Detector(max_hands=2)
 
 
-def of_hand(detections: list[Detection], uv: Float[np.ndarray, "21 2"]) -> Detection | None:
-    """The detection that lies on a hand whose joints are at `uv` px, or `None`."""
+def of_hand(
+    found: Iterable[T],
+    uv: Float[np.ndarray, "21 2"],
+    box_of: Callable[[T], Float[np.ndarray, "4"]] = operator.attrgetter("box"),
+) -> T | None:
+    """What was found on a hand whose joints are at `uv` px, such as a `Detection`, or `None`."""
     box = np.concatenate([uv.min(0), uv.max(0)])
-    best = max(detections, key=lambda detection: iou(detection.box, box), default=None)
-    return best if best and iou(best.box, box) > SAME_HAND_IOU else None
+    best = max(found, key=lambda one: iou(box_of(one), box), default=None)
+    return best if best and iou(box_of(best), box) > SAME_HAND_IOU else None
 
 
 def with_detection(example: RawExample, detection: Detection) -> RawExample:

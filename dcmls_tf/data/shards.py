@@ -10,7 +10,8 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, cast
 
 import tensorflow as tf
@@ -63,6 +64,17 @@ def _serializer(images: bool) -> tuple[Any, Any]:
     """TFDS's features of an example, and what writes one as a `tf.train.Example`."""
     features: Any = raw.features(images)
     return features, example_serializer.ExampleSerializer(features.get_serialized_info())
+
+
+def file_of(serialized_records: Iterable[bytes]) -> bytes:
+    """The bytes of a shard, a TFRecord file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "shard")
+        with tf.io.TFRecordWriter(path) as writer:
+            for record in serialized_records:
+                writer.write(record)
+        with open(path, "rb") as file:
+            return file.read()
 
 
 def read(path: str) -> Iterator[tuple[bytes, RawExample]]:

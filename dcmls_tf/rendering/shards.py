@@ -12,7 +12,6 @@ import dataclasses
 import glob
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -61,16 +60,11 @@ class Plan:
 
 def shard(plan: Plan, number: int) -> bytes:
     """The bytes of one shard, a TFRecord file."""
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "shard")
-        with tf.io.TFRecordWriter(path) as writer:
-            for index in plan.indices(number):
-                for example in examples(plan, index):
-                    writer.write(shards.serialized(example, not plan.annotations_only))
-        with open(path, "rb") as file:
-            return file.read()
+    return shards.file_of(
+        shards.serialized(example, not plan.annotations_only)
+        for index in plan.indices(number)
+        for example in examples(plan, index)
+    )
 
 
 def examples(plan: Plan, index: int) -> Iterator[RawExample]:
