@@ -108,8 +108,8 @@ def show(samples: Sequence[Sample]) -> None:
     world = np.array([palm_relative(s["world"]) for s in samples])
     visible = np.array([palm_visible(s["visible"]) for s in samples])
     scales = {
-        "scale bone given": bone(truth) / bone(world),
-        "best scale": best_scale(world, truth, visible),
+        "scale bone given": metrics.scale_bone(truth) / metrics.scale_bone(world),
+        "best scale": metrics.best_scale(world, truth, visible),
     }
     for name, scale in scales.items():
         error_mm = metrics.joint_errors_mm(scale[:, None, None] * world, truth)
@@ -126,22 +126,6 @@ def palm_relative(joints: Float[np.ndarray, "21 3"]) -> Float[np.ndarray, "21 3"
 def palm_visible(visible: Bool[np.ndarray, "21"]) -> Bool[np.ndarray, "21"]:
     """Visibility with the palm at joint 0: seen if wrist or middle MCP is."""
     return np.append(visible[[hand.WRIST, hand.MIDDLE_MCP]].any(), visible[1:])
-
-
-def bone(joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, "N"]:
-    """Length of the scale bone of poses."""
-    near, far = hand.SCALE_BONE
-    return np.linalg.norm(joints[:, near] - joints[:, far], axis=-1)
-
-
-def best_scale(
-    pred: Float[np.ndarray, "N 21 3"],
-    truth: Float[np.ndarray, "N 21 3"],
-    visible: Bool[np.ndarray, "N 21"],
-) -> Float[np.ndarray, "N"]:
-    """Least-squares factor of `pred` for `truth` over visible joints."""
-    weight = visible[..., None]
-    return (weight * pred * truth).sum(axis=(1, 2)) / (weight * pred**2).sum(axis=(1, 2))
 
 
 def _read(folder: str, kind: str, number: int, mode: int) -> np.ndarray:

@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from dcmls_tf import api, app, hand
+from dcmls_tf import api, app
 from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
 from dcmls_tf.detected import of_hand
 from dcmls_tf.errors import UserError
+from dcmls_tf.evaluation import metrics
 from dcmls_tf.photos import hands
 from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.hands import HandPose
@@ -68,10 +69,9 @@ def _score(pose: HandPose, labelled: dict[str, Any]) -> dict[str, Any]:
     truth = np.concatenate([labelled["palm_mm"][None], labelled["xyz_mm"][1:]])
     truth = truth - truth[0]
     visible = np.append(labelled["palm_visible"], labelled["visible"][1:])
-    near, far = hand.SCALE_BONE
     joints = pose.joints_mm
-    bone = np.linalg.norm(truth[near] - truth[far]) / np.linalg.norm(joints[near] - joints[far])
-    best = (joints[visible] * truth[visible]).sum() / (joints[visible] ** 2).sum()
+    (bone,) = metrics.scale_bone(truth[None]) / metrics.scale_bone(joints[None])
+    (best,) = metrics.best_scale(joints[None], truth[None], visible[None])
     errors = np.linalg.norm(bone * joints - truth, axis=-1)
     # Joint 0, the root, is right by definition.
     std_mm = None if pose.std_mm is None else errors[1:] / (bone * pose.std_mm[1:])

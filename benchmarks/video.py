@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float, UInt8
 from tqdm import tqdm
 
 from dcmls_tf import api, app, hand
+from dcmls_tf.evaluation import metrics
 from dcmls_tf.photos import hands, photo, smoothing
 from dcmls_tf.photos.detection import Detection, Detector
 from dcmls_tf.photos.hands import HandPose, RegionFinder
@@ -218,7 +219,8 @@ def row(motion: Motion, answers: Answers) -> Row:
     poses_mm = np.array([pose.joints_mm for pose in found if pose is not None])
     truth, still = motion.joints_mm[there], motion.is_still[there]
     poses_mm = poses_mm - poses_mm[:, :1]
-    poses_mm = poses_mm * _bone(truth).mean() / _bone(poses_mm).mean()
+    scales = metrics.scale_bone(truth).mean() / metrics.scale_bone(poses_mm).mean()
+    poses_mm = poses_mm * scales
     times = np.flatnonzero(there)
     neighbours = np.diff(times) == 1
     at_rest = neighbours & still[1:] & still[:-1]
@@ -239,11 +241,6 @@ def row(motion: Motion, answers: Answers) -> Row:
 
 def _size(pose: HandPose) -> float:
     return float((pose.region.box[2:] - pose.region.box[:2]).max())
-
-
-def _bone(joints_mm: Joints) -> Float[np.ndarray, " T"]:
-    near, far = hand.SCALE_BONE
-    return np.linalg.norm(joints_mm[:, near] - joints_mm[:, far], axis=-1)
 
 
 def _epe(poses_mm: Joints, truth: Joints) -> float:

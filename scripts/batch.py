@@ -13,7 +13,8 @@ import sys
 
 from absl import flags
 
-from dcmls_tf import app, beam, hand
+from dcmls_tf import app, beam
+from dcmls_tf.photos import asked
 
 FLAGS = flags.FLAGS
 
@@ -23,11 +24,7 @@ def define_flags() -> None:
     flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file.", required=True)
     flags.DEFINE_multi_string("input", None, "Picture, folder or glob.", required=True)
     flags.DEFINE_string("out_dir", "poses", "Folder to write to.")
-    flags.DEFINE_multi_string("box", [], "left,top,right,bottom px around a hand's joints.")
-    flags.DEFINE_string("keypoints", None, "JSON or CSV file of 21 x, y px a hand.")
-    flags.DEFINE_enum("side", None, hand.SIDES, "Which hand it is (the detector's, or right).")
-    flags.DEFINE_float("focal", None, "Focal length in px (EXIF's, or a guess).", lower_bound=1)
-    flags.DEFINE_integer("max_hands", 4, "Hands found in a picture.", lower_bound=1)
+    asked.define_flags()
     beam.define_flag(beam.DIRECT)
 
 
@@ -36,16 +33,11 @@ def main(argv: list[str]) -> None:
     options = beam.from_flags(argv)
     assert options  # `--runner` has a default
     from dcmls_tf.photos import beam as photos_beam
-    from dcmls_tf.photos import boxes, sources
+    from dcmls_tf.photos import sources
 
     paths = sources.pictures(FLAGS.input)
-    asked = photos_beam.HandsAsked(
-        tuple(tuple(boxes.parse(text)) for text in FLAGS.box),
-        FLAGS.keypoints,
-        FLAGS.side and hand.SIDES.index(FLAGS.side),
-        FLAGS.max_hands,
-    )
-    done = photos_beam.predict(paths, FLAGS.model, asked, FLAGS.out_dir, options, FLAGS.focal)
+    hands = asked.HandsAsked.from_flags()
+    done = photos_beam.predict(paths, FLAGS.model, hands, FLAGS.out_dir, options, FLAGS.focal)
     print(f"{done.hands} hands in {done.pictures} pictures\nwritten: {FLAGS.out_dir}")
     if done.errors:
         sys.exit(f"error: {done.errors} pictures have no answer, see {FLAGS.out_dir}/errors-*")

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from dcmls_tf import app, hand
+from dcmls_tf import app
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import boxes, sources
+from dcmls_tf.photos import asked, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,11 +39,7 @@ def define_flags() -> None:
         "input", None, "Picture, folder, glob, video or camera number.", required=True
     )
     flags.DEFINE_string("out_dir", "predictions", "Folder to write to.")
-    flags.DEFINE_multi_string("box", [], "left,top,right,bottom px around a hand's joints.")
-    flags.DEFINE_string("keypoints", None, "JSON or CSV file of 21 x, y px a hand.")
-    flags.DEFINE_enum("side", None, hand.SIDES, "Which hand it is (the detector's, or right).")
-    flags.DEFINE_float("focal", None, "Focal length in px (EXIF's, or a guess).", lower_bound=1)
-    flags.DEFINE_integer("max_hands", 4, "Hands found in a picture.", lower_bound=1)
+    asked.define_flags()
     flags.DEFINE_integer("max_frames", 0, "Frames of a video or camera; 0: all.", lower_bound=0)
     flags.DEFINE_bool("smooth", True, "Make the poses of a video steady by the One Euro filter.")
 
@@ -70,24 +66,22 @@ def _finders(
     pose_predictor: "PosePredictor",
 ) -> "tuple[RegionFinder, Callable[[], RegionFinder] | None]":
     """What finds the hands of a picture, and what makes such a thing for a video's frames."""
-    from dcmls_tf.photos import hands
     from dcmls_tf.photos.detection import Detector
     from dcmls_tf.photos.roads import ShippedPredictor
     from dcmls_tf.photos.tracking import Tracker
 
-    hand_boxes = [boxes.parse(text) for text in FLAGS.box]
-    if hand_boxes and FLAGS.keypoints:
+    hands = asked.HandsAsked.from_flags()
+    if hands.boxes and hands.keypoints_path:
         raise UserError("--box and --keypoints: give one of them")
-    if hand_boxes and isinstance(pose_predictor, ShippedPredictor):
+    if hands.boxes and isinstance(pose_predictor, ShippedPredictor):
         _ = pose_predictor.of_pixels  # If it is missing, that is said once and at once.
-    if hand_boxes and pose_predictor.needs_keypoints:
+    if hands.boxes and pose_predictor.needs_keypoints:
         raise UserError(f"--box: {FLAGS.model} reads 2D keypoints; give --keypoints, or neither")
-    side = FLAGS.side and hand.SIDES.index(FLAGS.side)
-    if hand_boxes or FLAGS.keypoints:
-        return hands.finder(hand_boxes, FLAGS.keypoints, side), None
-    detector = Detector(FLAGS.max_hands)
-    follow = functools.partial(Tracker, detector, FLAGS.max_hands, side)
-    return hands.finder(side=side, detector=detector), follow
+    if not hands.detects:
+        return hands.finder(), None
+    detector = Detector(hands.max_hands)
+    follow = functools.partial(Tracker, detector, hands.max_hands, hands.side)
+    return hands.finder(detector), follow
 
 
 def cli() -> None:

@@ -33,6 +33,22 @@ GRIDS_MM = {
 }
 
 
+def scale_bone(joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, " N"]:
+    """Length of the scale bone of poses, in their unit."""
+    near, far = hand.SCALE_BONE
+    return np.linalg.norm(joints[:, near] - joints[:, far], axis=-1)
+
+
+def best_scale(
+    pred: Float[np.ndarray, "N 21 3"],
+    truth: Float[np.ndarray, "N 21 3"],
+    visible: Bool[np.ndarray, "N 21"],
+) -> Float[np.ndarray, " N"]:
+    """Least-squares factor of `pred` for `truth` over visible joints, both root-relative."""
+    weight = visible[..., None]
+    return (weight * pred * truth).sum(axis=(1, 2)) / (weight * pred**2).sum(axis=(1, 2))
+
+
 def joint_errors_mm(
     pred_mm: Float[np.ndarray, "N 21 3"], truth_mm: Float[np.ndarray, "N 21 3"]
 ) -> Float[np.ndarray, "N 21"]:

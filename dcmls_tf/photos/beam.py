@@ -21,9 +21,9 @@ from apache_beam.ml.inference import base  # pyright: ignore[reportMissingImport
 
 from dcmls_tf import beam, files
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import hands, photo, predictor, records
-from dcmls_tf.photos.detection import Detector
-from dcmls_tf.photos.hands import HandRegion, RegionFinder
+from dcmls_tf.photos import photo, predictor, records
+from dcmls_tf.photos.asked import HandsAsked
+from dcmls_tf.photos.hands import HandRegion
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
 from dcmls_tf.photos.records import Record
@@ -37,22 +37,6 @@ if TYPE_CHECKING:
 PICTURES_AT_ONCE = 8
 ERRORS, COUNTS = "errors", "pictures"
 Seen = tuple[Photo, list[HandRegion]]
-
-
-@dataclasses.dataclass(frozen=True)
-class HandsAsked:
-    """Which hands are meant, as `hands.finder` takes it; without boxes and keypoints, detected."""
-
-    boxes: tuple[tuple[float, ...], ...] = ()
-    keypoints_path: str | None = None
-    side: int | None = None
-    max_hands: int = 4
-
-    def finder(self) -> RegionFinder:
-        """What finds them. Raises `UserError`."""
-        automatic = not self.boxes and not self.keypoints_path
-        detector = Detector(self.max_hands) if automatic else None
-        return hands.finder(self.boxes, self.keypoints_path, self.side, detector)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,6 +75,10 @@ def release(
         raise UserError(
             f"--{name}: is a model of {config.modality}; give one of {shipped.MODALITIES[name]}"
         )
+
+    def batches_of(data: PreparedData) -> Any:
+        return pipeline.evaluation_batches(data, config, split, EVALUATION_BATCH)
+
     precision = shipped.PRECISIONS[name]
     quantised_on = tflite.calibration_inputs(training, config) if precision == "int8" else ()
     metadata = {**_without_places(metadata), "precision": precision}
@@ -82,10 +86,7 @@ def release(
     file = TFLiteModel.from_bytes(network)
     error_bars = []
     if file.can_sample:
-        data = next(iter(measured_on.values()))
-        factors, error_bars = _error_bars(
-            file, pipeline.evaluation_batches(data, config, split, EVALUATION_BATCH)
-        )
+        factors, error_bars = _error_bars(file, batches_of(next(iter(measured_on.values()))))
         metadata = {**metadata, "std_factors": factors}
     content = lite_file.with_metadata(network, metadata)
     if len(content) > shipped.LARGEST[name]:
@@ -98,11 +99,7 @@ def release(
     }
     errors = {
         label: {
-            kind: model_card.measure(
-                predict,
-                pipeline.evaluation_batches(data, config, split, EVALUATION_BATCH),
-                metadata["mean_scale_mm"],
-            )
+            kind: model_card.measure(predict, batches_of(data), metadata["mean_scale_mm"])
             for kind, predict in predictors.items()
         }
         for label, data in measured_on.items()

@@ -249,3 +249,17 @@ def test_thresholds_must_rise(thresholds):
 def test_a_curve_has_a_value_for_each_threshold():
     with pytest.raises(ValueError, match=r"^pck is \(2,\) for 3 thresholds"):
         metrics.area_under_curve([0, 1, 2], [0, 1])
+
+
+def test_scales_by_the_bone_and_by_least_squares(poses, visible):
+    pred, truth = poses
+    expected = np.linalg.norm(pred[:, hand.SCALE_BONE[0]] - pred[:, hand.SCALE_BONE[1]], axis=-1)
+    np.testing.assert_allclose(metrics.scale_bone(pred), expected, rtol=1e-6)
+    best = metrics.best_scale(pred, truth, visible)
+
+    def squares(factor):
+        return (np.square(factor[:, None, None] * pred - truth) * visible[..., None]).sum((1, 2))
+
+    for other in (best * 1.01, best * 0.99):
+        assert (squares(best) <= squares(other)).all()
+    np.testing.assert_allclose(metrics.best_scale(pred, 3 * pred, visible), 3, rtol=1e-5)
