@@ -272,4 +272,5 @@ def evaluate_run(
             report_path,
             {"run_dir": run_dir, "checkpoint_step": step},
             joints,
+            builder.raw.chosen_by(split.split("[")[0]),
         )

@@ -94,6 +94,10 @@ class Chosen:
         """As `RawFolder.fingerprint`, of all that is there."""
         return self._folder.fingerprint()
 
+    def chosen_by(self, split: str) -> str:
+        """As `raw.Source.chosen_by`."""
+        return self._folder.chosen_by(split)
+
     def open(self, split: str) -> RawSplit:
         """A split."""
         return _ChosenSplit(self._folder.open(split), self._good[split])

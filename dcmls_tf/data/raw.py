@@ -24,6 +24,10 @@ class Source(Protocol):
     PAGE: ClassVar[str]
     raw_dir: str
 
+    def chosen_by(self, split: str) -> str:
+        """What says which hand of a frame is its sample; empty where all that are labelled are."""
+        ...
+
 
 class Survey(NamedTuple):
     """What a split has annotations of.

@@ -1,8 +1,7 @@
 """The Rendered Hand Pose dataset, and everything else in its layout (see `rhd_layout`).
 
-A frame gives one example, its larger hand: the one with more mask pixels or, when prepared
-without images, with more visible joints; the right one when they are equal. The palm is the
-middle of wrist and middle MCP, visible if either is.
+A frame gives one example, its larger hand (see `larger_hand`). The palm is the middle of wrist and
+middle MCP, visible if either is.
 
 Source: Zimmermann & Brox, "Learning to Estimate 3D Hand Pose from Single RGB Images", ICCV
 2017, and the README of the dataset.
@@ -13,12 +12,12 @@ import reprlib
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
 
 from dcmls_tf import hand
 from dcmls_tf.data import annotations, encoded, raw, raw_files, rhd_layout
 from dcmls_tf.data.builder import Builder
 from dcmls_tf.data.examples import SPLITS, RawExample, RawHand
+from dcmls_tf.data.larger_hand import LargerHand
 from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.errors import UserError
 
@@ -64,7 +63,7 @@ class RhdFolder:
 
     def fingerprint(self) -> str:
         """As `RawFolder.fingerprint`."""
-        kinds = ("color", "mask") if self.images else ()
+        kinds = ("color", "mask") if self.images else ("mask",)
         folders = [
             rhd_layout.image_folder(self.raw_dir, split, kind)
             for split in self.splits
@@ -72,6 +71,10 @@ class RhdFolder:
         ]
         annotated = [rhd_layout.annotation_path(self.raw_dir, split) for split in self.splits]
         return raw_files.fingerprint(annotated, filter(os.path.isdir, folders))
+
+    def chosen_by(self, split: str) -> str:
+        """As `Source.chosen_by`."""
+        return self.open(split).chosen_by()
 
     def open(self, split: str) -> "RhdSplit":
         """A split."""
@@ -86,6 +89,7 @@ class RhdSplit:
     def __init__(self, raw_dir: str, split: str, images: bool):
         self._raw_dir, self._split, self._images = raw_dir, split, images
         self._path = rhd_layout.annotation_path(raw_dir, split)
+        self._larger = LargerHand(raw_dir, split, needed=images)
         if raw_files.leads_out(self._path, raw_dir):
             raise UserError(f"--raw_dir: {self._path} is a link that leads out of {raw_dir}")
         self._frames = annotations.load(self._path)
@@ -99,8 +103,9 @@ class RhdSplit:
             for name in self._frames
             if not _is_number(name)
         ]
-        numbers = sorted(name for name in self._frames if _is_number(name))
+        numbers = self._numbers()
         if not self._images:
+            self._larger.warn(numbers)
             return raw.Survey(numbers, [], odd)
         paths = {number: self._image_path("color", number) for number in numbers}
         found = [number for number, path in paths.items() if os.path.isfile(path)]
@@ -108,6 +113,13 @@ class RhdSplit:
             raw_files.missing_image(paths[n]) for n in numbers if not os.path.isfile(paths[n])
         ]
         return raw.Survey(found, missing, odd)
+
+    def chosen_by(self) -> str:
+        """As `raw.Source.chosen_by`."""
+        return self._larger.chosen_by(self._numbers())
+
+    def _numbers(self) -> list[int]:
+        return sorted(name for name in self._frames if _is_number(name))
 
     def where(self, key: int, /) -> str:
         """As `raw.RawSplit.where`."""
@@ -120,30 +132,12 @@ class RhdSplit:
             raise BadSample(self.where(number), problem)
         annotation = self._frames[number]
         name = f"rhd/{self._split}/{number:05d}"
+        visible = annotation["uv_vis"][:, 2]
         if not self._images:
-            side = side_of_visibility(annotation["uv_vis"][:, 2])
-            return {**one_hand(annotation, side), "id": name}
+            return {**one_hand(annotation, self._larger.side(number, visible)), "id": name}
         image = raw_files.read_image(self._image_path("color", number), self._raw_dir)
-        side = side_of_mask(self._mask(number, encoded.size(image)))
+        side = self._larger.side(number, visible, encoded.size(image))
         return {**one_hand(annotation, side), "image": image, "id": name}
-
-    def _mask(self, number: int, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 1"]:
-        path = self._image_path("mask", number)
-        if not os.path.isfile(path):
-            missing = raw_files.missing_image(path)
-            raise BadSample(
-                path,
-                f"{missing.reason}; masks say which hand is an image's sample, so unpack them "
-                "beside color/",
-            )
-        mask = raw_files.decode_image(
-            raw_files.read_file(path, self._raw_dir), path, channels=1
-        ).numpy()
-        if mask.shape[1::-1] != size:
-            raise BadSample(path, f"is not as large as its picture of {size[0]}×{size[1]} px")
-        if not any(hand.is_of_side(mask, side).any() for side in (hand.LEFT, hand.RIGHT)):
-            raise BadSample(path, "has no pixel of a hand")
-        return mask
 
     def _image_path(self, kind: str, number: int) -> str:
         return rhd_layout.image_path(self._raw_dir, self._split, kind, number)
@@ -151,20 +145,6 @@ class RhdSplit:
 
 class Rhd(Builder):
     """RHD, or a rendered dataset, as a TensorFlow dataset."""
-
-
-def side_of_mask(mask: UInt8[np.ndarray, "*shape"]) -> int:
-    """The side with more pixels in a mask of RHD's classes; right when equal."""
-    left, right = (
-        np.count_nonzero(hand.is_of_side(mask, side)) for side in (hand.LEFT, hand.RIGHT)
-    )
-    return hand.LEFT if left > right else hand.RIGHT
-
-
-def side_of_visibility(visible: Shaped[np.ndarray, "42"]) -> int:
-    """The side with more visible joints, of flags left, then right; right when equal."""
-    left, right = np.count_nonzero(np.reshape(visible, (2, hand.NUM_JOINTS)), axis=1)
-    return hand.LEFT if left > right else hand.RIGHT
 
 
 def one_hand(annotation: dict[str, np.ndarray], side: int) -> RawHand:

@@ -154,6 +154,10 @@ class ShardFolder:
             )
         return digest.hexdigest()[:10]
 
+    def chosen_by(self, split: str) -> str:
+        """As `raw.Source.chosen_by`: every hand of a frame is a sample."""
+        return ""
+
     def open(self, split: str) -> "ShardSplit":
         """A split."""
         detected = bool(_settings(self.raw_dir).get("detected_in"))
@@ -259,6 +263,9 @@ class _Source:
 
     def __init__(self, raw_dir: str) -> None:
         self.raw_dir = raw_dir
+
+    def chosen_by(self, split: str) -> str:
+        return ""
 
 
 class ShardBuilder(read_only_builder.ReadOnlyBuilder, skip_registration=True):

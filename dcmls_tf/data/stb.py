@@ -121,6 +121,10 @@ class StbFolder:
         folders = [self.image_folder(s) for s in sequences] if self.images else []
         return raw_files.fingerprint([self.label_path(s) for s in sequences], filter(None, folders))
 
+    def chosen_by(self, split: str) -> str:
+        """As `raw.Source.chosen_by`: a frame has one hand."""
+        return ""
+
     def open(self, split: str) -> "StbSplit":
         """A split."""
         return StbSplit(self, self._sequences[split])

@@ -86,10 +86,12 @@ class Report(provenance.Facts, SplitScores):
     """What `evaluate` writes.
 
     joints: `visible`, or `all` when hidden ones count too.
+    hands_by: what said which hand of a frame is its sample; empty where there is one, or all are.
     baselines: trivial predictor → its scores on the same samples.
     """
 
     joints: str
+    hands_by: str
     baselines: dict[str, SplitScores]
     protocol: dict[str, str]
 
@@ -155,6 +157,7 @@ def evaluate(
     report_path: str,
     run: Mapping[str, Any] | None = None,
     joints: str = "visible",
+    hands_by: str = "",
 ) -> Report:
     """Evaluates a predictor on a split; writes and returns the report.
 
@@ -168,6 +171,7 @@ def evaluate(
         report_path: where the JSON goes; `.pck.csv`, `.pck.png`, `.overlays.png` go to its side.
         run: further facts about the model for the report, such as its checkpoint's step.
         joints: `visible`, or `all` to count hidden ones too.
+        hands_by: as in `Report`.
 
     Raises `UserError` when the report cannot be written, when no joint counts, and as `collect`.
     """
@@ -182,6 +186,7 @@ def evaluate(
     result: Report = {
         **provenance.facts(config, split, run),
         "joints": joints,
+        "hands_by": hands_by,
         **report(evaluated, scale_mm, config.root),
         "baselines": {"mean_pose": report(constant, scale_mm, config.root)},
         "protocol": PROTOCOL,
@@ -242,8 +247,9 @@ def table(result: Report) -> str:
 
 def _title(result: Report) -> str:
     joints = "visible joints" if result["joints"] == "visible" else "joints, hidden ones too"
+    hands = f" (hands by {result['hands_by']})" if result["hands_by"] else ""
     return (
-        f"{result['source']}, {result['split']}: {result['samples']} samples, "
+        f"{result['source']}, {result['split']}: {result['samples']} samples{hands}, "
         f"{result['visible_joints']} {joints}, root {result['root']}, "
         f"EPE {result['epe_mm']:.2f} mm"
     )

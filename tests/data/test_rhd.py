@@ -79,16 +79,6 @@ def test_palm_is_visible_when_either_neighbour_is(own_tree, tmp_path):
     assert [e["visible"][0] for e in examples[:5:2]] == [False, True, False]
 
 
-def test_side_by_mask_counts_hand_classes_only():
-    mask = np.ones((10, 10), np.uint8)  # a person
-    mask[0, :3], mask[1, :2] = 17, 18
-    assert rhd.side_of_mask(mask) == hand.LEFT
-    mask[1, :4] = 33
-    assert rhd.side_of_mask(mask) == hand.RIGHT
-    mask[2, 0], mask[3, 0] = 2, 34  # now 4 against 4: right when equal
-    assert rhd.side_of_mask(mask) == hand.RIGHT
-
-
 def test_without_images_visibility_decides(own_tree, tmp_path):
     for kind in ("color", "mask"):
         shutil.rmtree(own_tree / "training" / kind)

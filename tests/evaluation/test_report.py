@@ -179,6 +179,15 @@ def test_the_table_shows_the_reports_numbers(evaluated):
     assert max(len(line) for line in (title, heads, *rows, last)) <= 100
 
 
+def test_the_title_says_what_chose_the_hands(data, tmp_path):
+    statistics = TrainingStatistics(data["y"][0], MEAN_SCALE_MM)
+    few = batches_of(data, 4)[:1]
+    arguments = (perfect, lambda: few, Config(input_size=SIZE), "evaluation", statistics)
+    result = report.evaluate(*arguments, str(tmp_path / "out.json"), hands_by="masks")
+    assert result["hands_by"] == "masks"
+    assert "4 samples (hands by masks), " in report.table(result).splitlines()[0]
+
+
 def test_files_of_a_report_are_named_after_it():
     assert report.sibling_path("a/out.json", "pck.csv") == "a/out.pck.csv"
     assert report.sibling_path("a.b/out", "pck.csv") == "a.b/out.pck.csv"
