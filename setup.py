@@ -30,12 +30,20 @@ MOVED = {
 }
 
 LITERT = ["ai-edge-litert>=2.3,<3"]
-OPENCV = ["opencv-python-headless>=4.10"]
+# Both ends are tested: the second stack has OpenCV 4.11, and NumPy 1.
+OPENCV = ["opencv-python-headless>=4.11,<6"]
 # Two stacks: TensorFlow 2.21 with Keras 3, and 2.15 with Keras 2, the last for TensorFlow Addons.
 NOT_BETWEEN = ",".join(f"!=2.{minor}.*" for minor in range(16, 21))
 SERVING = [f"tensorflow-serving-api>=2.15.1,<2.22,{NOT_BETWEEN}"]
 TRIMESH = ["trimesh>=4.4"]
-PREDICT = ["OneEuroFilter>=0.2.1,<0.3", *LITERT, *OPENCV, "plotly>=6"]
+PREDICT = [
+    "av>=16,<19",
+    "OneEuroFilter>=0.2.1,<0.3",
+    *LITERT,
+    *OPENCV,
+    "pillow-heif>=1.1,<2",
+    "plotly>=6",
+]
 
 setup(
     name="dcmls_tf",
@@ -66,7 +74,7 @@ setup(
         "keras>=2.15,<4," + ",".join(f"!=3.{minor}.*" for minor in range(15)),
         "matplotlib>=3.9",
         "numpy>=1.26",
-        "pillow>=10",
+        "pillow>=11.3",
         "scikit-learn>=1.5",
         "scipy>=1.13",
         f"tensorboard>=2.15.2,<2.22,{NOT_BETWEEN}",
