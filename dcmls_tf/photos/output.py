@@ -21,15 +21,24 @@ from tqdm import tqdm
 from dcmls_tf import files
 from dcmls_tf.drawing import pages
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import drawn, photo, records, smoothing, sources, video
+from dcmls_tf.photos import drawn, photo, records, remote, sequences, smoothing, sources
 from dcmls_tf.photos.hands import HandPose, RegionFinder
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
 from dcmls_tf.photos.records import Record
 from dcmls_tf.photos.sources import Source
-from dcmls_tf.photos.video import Video, VideoFile
+from dcmls_tf.photos.video import Video
+from dcmls_tf.photos.video_file import VideoFile, not_written
+from dcmls_tf.photos.webcam import Webcam
 
 SUFFIX = sources.DRAWN.rstrip(".")
+Frames = Video | Webcam | sequences.Animation
+FRAMES: dict[str, Callable[[Source, float | None], Frames]] = {
+    sources.VIDEO: Video,
+    sources.STREAM: Video,
+    sources.CAMERA: Webcam,
+    sequences.ANIMATION: sequences.Animation,
+}
 
 
 class PredictionWriter:
@@ -46,6 +55,7 @@ class PredictionWriter:
         follow: makes what says where the hands of a video's frames are, one for each video;
             default: `find_hands`, frame by frame.
         smooth: whether the poses of a video are made steady (`smoothing`).
+        mirror: whether the pictures are mirrored, and are turned back first.
     """
 
     def __init__(
@@ -57,6 +67,7 @@ class PredictionWriter:
         max_frames: int = 0,
         follow: Callable[[], RegionFinder] | None = None,
         smooth: bool = True,
+        mirror: bool = False,
     ):
         try:
             os.makedirs(out_dir, exist_ok=True)
@@ -64,7 +75,7 @@ class PredictionWriter:
             raise UserError(f"--out_dir={out_dir}: cannot be made ({error.strerror})") from None
         self._predictor, self._find_hands = predictor, find_hands
         self._out_dir, self._focal, self._max_frames = out_dir, focal, max_frames
-        self._follow, self._smooth = follow, smooth
+        self._follow, self._smooth, self._mirror = follow, smooth, mirror
         self._records: list[Record] = []
         self._names: set[str] = set()
         self._gallery = pages.Gallery(predictor.joint_names)
@@ -73,15 +84,13 @@ class PredictionWriter:
     def run(self, inputs: Sequence[Source]) -> None:
         """Every source, under a progress bar; the files are written at the end.
 
-        An interrupt ends a camera's recording; elsewhere it is raised after the files of what
-        was done are written.
+        An interrupt ends a camera's or a stream's recording; elsewhere it is raised after the files
+        of what was done are written.
         """
         try:
             with tqdm(total=len(inputs), unit=" pictures") as self._bar:
                 for source in inputs:
-                    self._guarded(
-                        self._picture if source.kind == "picture" else self._video, source
-                    )
+                    self._guarded(source)
         finally:
             self._write()
 
@@ -92,11 +101,13 @@ class PredictionWriter:
         without = sum(not record["hands"] for record in done)
         return f"{hands} hands in {len(done)} pictures, {without} of them without a hand"
 
-    def _guarded(self, work: Callable[[Source], None], source: Source) -> None:
+    def _guarded(self, source: Source) -> None:
         try:
-            work(source)
+            before = self._bar.n
+            self._source(source)
         except (UserError, OSError) as error:
             self._report(source.name, str(error))
+        self._bar.update(max(0, before + 1 - self._bar.n))
 
     def _report(self, name: str, sentence: str) -> None:
         sentence = sentence if sentence.startswith(name) else f"{name}: {sentence}"
@@ -105,42 +116,61 @@ class PredictionWriter:
         self._records.append({"file": name, "error": sentence})
         self._bar.write(f"error: {sentence}", file=sys.stderr)
 
-    def _picture(self, source: Source) -> None:
-        path = self._path(source.name, ".png")
-        try:
-            picture = photo.read(source.name, self._focal)
-            poses = self._predictor(picture, self._find_hands(picture))
-            pixels = self._record(picture, poses, path)
-        finally:
-            self._bar.update(1)
+    def _source(self, source: Source) -> None:
+        """One input, by its kind."""
+        if source.kind == sources.ADDRESS:
+            with remote.fetched(source.name) as there:
+                self._source(there)
+            return
+        kind = sequences.kind(source) if source.kind == sources.PICTURE else source.kind
+        if kind == sequences.PICTURE:
+            self._drawn(self._upright(photo.read(source.content, self._focal, source.name)))
+        elif kind == sequences.PAGES:
+            for page in sequences.pages(source, self._focal):
+                self._drawn(self._upright(page))
+        else:
+            self._video(source, FRAMES[kind](source, self._focal))
+
+    def _upright(self, picture: Photo) -> Photo:
+        return picture.unmirrored() if self._mirror else picture
+
+    def _drawn(self, picture: Photo) -> None:
+        """A picture's poses, and its drawing in a file of its own."""
+        path = self._path(picture.source, ".png")
+        poses = self._predictor(picture, self._find_hands(picture))
         content = io.BytesIO()
-        Image.fromarray(pixels).save(content, format="png")
+        Image.fromarray(self._record(picture, poses, path)).save(content, format="png")
         self._save(path, content.getvalue())
 
-    def _video(self, source: Source) -> None:
-        frames = Video(source, self._focal)
+    def _video(self, source: Source, frames: Frames) -> None:
         self._bar.total += self._frame_count(frames) - 1
-        path = self._path(source.name if source.kind == "video" else f"camera{source.name}", ".mp4")
+        name = f"camera{source.name}" if source.kind == sources.CAMERA else source.name
+        path = self._path(name, ".mp4")
         find_hands = self._follow() if self._follow else self._find_hands
         smoother = smoothing.Smoother() if self._smooth else None
+        count = 0
         with VideoFile(path, frames.fps) as out:
             try:
-                for frame in frames:
+                for count, frame in enumerate(map(self._upright, frames), 1):
                     poses = self._predictor(frame, find_hands(frame))
+                    time_s = frame.time_s or 0.0
                     if smoother:
-                        poses = smoother(poses, frame.time_s or (frame.frame or 0) / frames.fps)
-                    out.add(self._record(frame, poses, path))
+                        poses = smoother(poses, time_s)
+                    out.add(self._record(frame, poses, path), time_s)
                     self._bar.update(1)
-                    if frame.frame == self._max_frames - 1:
+                    if count == self._max_frames:
                         return
             except KeyboardInterrupt:
-                if source.kind != "camera":
+                if source.kind not in (sources.CAMERA, sources.STREAM):
                     raise
         if frames.lost:
-            lost = f"{frames.lost} of {frames.frames} frames do not decode and are left out"
+            of = count + frames.lost
+            lost = f"{frames.lost} of {of} frames do not decode and are left out"
             self._report(source.name, lost)
+        if frames.incomplete:
+            self._report(source.name, f"ends after {count} frames; the rest of it is missing")
 
-    def _frame_count(self, frames: Video) -> int:
+    def _frame_count(self, frames: Frames) -> int:
         return min((n for n in (frames.frames, self._max_frames) if n), default=1)
 
     def _record(
@@ -163,7 +193,7 @@ class PredictionWriter:
 
     def _path(self, source_name: str, extension: str) -> str:
         """A file of its own for a source, even where two folders have files of one name."""
-        stem = os.path.splitext(os.path.basename(sources.shown(source_name)))[0] + SUFFIX
+        stem = os.path.splitext(sources.file_name(source_name))[0] + SUFFIX
         name, copies = stem, 1
         while name in self._names:
             copies += 1
@@ -185,10 +215,10 @@ class PredictionWriter:
         try:
             files.write(path, content)
         except OSError as error:
-            raise video.not_written(path, error) from None
+            raise not_written(path, error) from None
 
 
 def title(picture: Photo, number: int) -> str:
     """A hand's name in the page: file, frame, which hand."""
     frame = "" if picture.frame is None else f", frame {picture.frame}"
-    return f"{os.path.basename(sources.shown(picture.source))}{frame}, hand {number + 1}"
+    return f"{sources.file_name(picture.source)}{frame}, hand {number + 1}"

@@ -2,18 +2,20 @@
 
 Whatever a file holds (16-bit, grey, palette, transparent, CMYK, turned by EXIF), `Photo.pixels`
 is uint8 RGB, upright. All coordinates are px of the upright picture as the file has it; very
-large pictures are reduced for `pixels`, and `Photo.reduction` says by how much.
+large pictures are reduced for `pixels`, and `Photo.reduction` says by how much. A file of several
+pictures is one for `sequences`.
 """
 
+import contextlib
 import dataclasses
 import math
 import numbers
 import os
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
-import tensorflow as tf
 from jaxtyping import Float, UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
@@ -27,7 +29,14 @@ LARGEST_SIDE = 4096
 MOST_PIXELS = 120_000_000
 # Formats that cameras and browsers write, as Pillow calls them. It reads others by programs of
 # their own (EPS by Ghostscript), which nobody's upload should start.
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM")
+FORMATS = (
+    *("PNG", "JPEG", "MPO", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM"),
+    *("HEIF", "JPEG2000"),
+)
+# Those of them whose pictures follow each other in time, or are pages.
+ANIMATED, PAGED = ("GIF", "WEBP", "PNG", "AVIF"), ("TIFF",)
+# What TIFF says of a page, bit by bit.
+_SUBFILE, _REDUCED, _MASK = 254, 1, 4
 # Rows of the reduced picture that are made at once.
 BAND = 64
 # Diagonal of a 35 mm frame, which EXIF's equivalent focal length goes by.
@@ -43,7 +52,8 @@ class Photo:
     size: width and height of the file's picture in px.
     K: intrinsics, mm in the camera's frame → px of the file's picture.
     focal_from: where the focal length in `K` is from: `exif`, `given` or `assumed`.
-    frame, time_s: of a video or camera, else `None`.
+    frame, time_s: of a video or camera, else `None`; a page of a TIFF file has a `frame`.
+    mirrored: whether the file shows it mirrored, and it is turned back here.
     """
 
     source: str
@@ -53,6 +63,14 @@ class Photo:
     focal_from: str
     frame: int | None = None
     time_s: float | None = None
+    mirrored: bool = False
+
+    def unmirrored(self) -> Self:
+        """What a mirrored picture, such as a selfie camera's, shows; px are of that then."""
+        K = self.K.copy()
+        K[0, 2] = self.size[0] - K[0, 2]
+        pixels = np.ascontiguousarray(self.pixels[:, ::-1])
+        return dataclasses.replace(self, pixels=pixels, K=K, mirrored=not self.mirrored)
 
     @property
     def reduction(self) -> float:
@@ -60,36 +78,79 @@ class Photo:
         return self.pixels.shape[1] / self.size[0]
 
 
-def read(path: str, focal: float | None = None) -> Photo:
-    """The `Photo` in an image file.
+def read(path: str, focal: float | None = None, name: str | None = None) -> Photo:
+    """The `Photo` in an image file of one picture.
 
     focal: focal length in the file's px; default EXIF's, or `geometry.typical_camera`'s.
+    name: what the file is called, if not by its path.
 
-    Raises `UserError` for what is damaged, empty, too large or no picture.
+    Raises `UserError` for what is damaged, empty, too large, several pictures or none.
     """
+    name = name or path
+    with opened(path, name) as image:
+        if several(image):
+            raise UserError(
+                f"{name}: holds several pictures; give one of them, or the file to "
+                "scripts/predict.py"
+            )
+        return of_image(path, image, focal, name)
+
+
+@contextlib.contextmanager
+def opened(path: str, name: str | None = None) -> Iterator[Image.Image]:
+    """An image file by Pillow; what goes wrong within `with` becomes a `UserError`.
+
+    name: what the file is called, if not by its path.
+    """
+    name = name or path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of odd metadata, which nothing here needs.
             with Image.open(path, formats=_formats()) as image:
-                return _photo(path, image, focal)
+                yield image
     except UnidentifiedImageError:
         empty = os.path.getsize(path) == 0
         reason = "is empty" if empty else "is no picture that can be read"
-        raise UserError(f"{path}: {reason}; give a PNG, JPEG, TIFF, WebP or BMP file") from None
+        wanted = "PNG, JPEG, TIFF, WebP, AVIF, HEIC or BMP"
+        raise UserError(f"{name}: {reason}; give a {wanted} file") from None
     except Image.DecompressionBombError:
-        raise UserError(f"{path}: {_too_large()}") from None
+        raise UserError(f"{name}: {_too_large()}") from None
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files.
         reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: is damaged or cannot be read ({reason})") from None
+        raise UserError(f"{name}: is damaged or cannot be read ({reason})") from None
 
 
-def _photo(path: str, image: Image.Image, focal: float | None) -> Photo:
+def several(image: Image.Image) -> bool:
+    """Whether a file is an animation or has pages; previews and bursts beside a photo are none."""
+    if image.format in PAGED and getattr(image, "n_frames", 1) > 1:
+        many = sum(1 for _ in pages(image)) > 1
+        image.seek(0)
+        return many
+    return image.format in ANIMATED and getattr(image, "is_animated", False)
+
+
+def pages(image: Image.Image) -> Iterator[int]:
+    """Goes to each page in turn; the pages' numbers, from 0. Smaller copies and masks are none."""
+    number = 0
+    for at in range(getattr(image, "n_frames", 1)):
+        image.seek(at)
+        tags: Any = getattr(image, "tag_v2", {})
+        if not tags.get(_SUBFILE, 0) & (_REDUCED | _MASK):
+            yield number
+            number += 1
+
+
+def of_image(
+    path: str, image: Image.Image, focal: float | None = None, name: str | None = None
+) -> Photo:
+    """The `Photo` in the picture that an opened file is at. Raises what Pillow does."""
+    name = name or path
     if image.width * image.height > MOST_PIXELS:
-        raise UserError(f"{path}: {_too_large()}")
+        raise UserError(f"{name}: {_too_large()}")
     if image.format in ("JPEG", "MPO") and _scans(path) > images.MOST_SCANS:
-        raise UserError(f"{path}: has more than {images.MOST_SCANS} scans; store it anew")
+        raise UserError(f"{name}: has more than {images.MOST_SCANS} scans; store it anew")
     film_mm = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
     turned = images.orientation(image) in images.TRANSPOSED
     size = (image.height, image.width) if turned else image.size
@@ -97,12 +158,16 @@ def _photo(path: str, image: Image.Image, focal: float | None) -> Photo:
     factor = -(-max(image.size) // LARGEST_SIDE)
     small = _reduced(image, factor) if factor > 1 else image
     pixels = np.array(to_rgb(ImageOps.exif_transpose(_with_exif(small, image))))
-    return Photo(path, pixels, size, *camera(size, focal, film_mm))
+    return Photo(name, pixels, size, *camera(size, focal, film_mm))
 
 
 def _formats() -> list[str]:
-    """Those of `FORMATS` that this Pillow reads."""
+    """Those of `FORMATS` that this Pillow reads, HEIC by a plugin that is an extra."""
     Image.init()
+    with contextlib.suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
@@ -167,7 +232,8 @@ def camera(
         film_mm: EXIF's focal length on 35 mm film; what is no positive number is not known.
     """
     width, height = size
-    K = geometry.typical_camera(tf.constant(height), tf.constant(width)).numpy()
+    assumed = geometry.TYPICAL_FOCAL * max(size)
+    K = np.array([[assumed, 0, width / 2], [0, assumed, height / 2], [0, 0, 1]], np.float32)
     film_mm = float(film_mm) if isinstance(film_mm, numbers.Real) else math.nan
     if focal:
         K[[0, 1], [0, 1]], origin = focal, "given"

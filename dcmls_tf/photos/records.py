@@ -17,6 +17,7 @@ UNITS = {
     "uv": "px of the upright picture, from its upper left corner",
     "joints_mm": "mm relative to the root joint; camera frame: x right, y down, z forward",
     "root_mm": "mm in the camera frame, if the hand has the training set's mean size",
+    "mirrored": "whether the file is mirrored (--mirror); all else is of it turned back",
     "track": "in a video, the hand's number, the same in all its frames",
     "std_mm": "mm, spread of sampled poses; null where the model cannot sample",
 }
@@ -38,6 +39,7 @@ def record(photo: Photo, poses: Iterable[HandPose]) -> Record:
         "height": photo.size[1],
         "focal_px": float(photo.K[0, 0]),
         "focal_from": photo.focal_from,
+        "mirrored": photo.mirrored,
         "hands": [_hand(pose) for pose in poses],
     }
 

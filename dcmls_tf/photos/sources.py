@@ -1,57 +1,87 @@
-"""What a user gives as input: pictures, folders of them, globs, videos, camera numbers."""
+"""What a user gives as input: pictures, folders, globs, videos, camera numbers, addresses."""
 
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator
 
 from dcmls_tf.errors import UserError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
+PICTURES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"),
+    *(".avif", ".heic", ".heif", ".jp2"),
+)
+VIDEOS = (
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".3g2"),
+    *(".flv", ".ogv", ".ts", ".mts", ".m2ts"),
+)
 # In the names of pictures that were drawn on, which are not taken from folders.
 DRAWN = ".hands."
+PICTURE, VIDEO, CAMERA, STREAM, ADDRESS = "picture", "video", "camera", "stream", "address"
+_FETCHED, _STREAMED = re.compile("https?://", re.IGNORECASE), re.compile("rtsps?://", re.IGNORECASE)
+# Every packet of an MPEG transport stream begins so; text in TypeScript has the extension too.
+_PACKET, _SYNC = 188, b"\x47"
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One input: `kind` is `picture`, `video` or `camera`; `name` a path, or a camera's number."""
+    """One input, called `name`: a path, a camera's number, or an address.
+
+    `kind` is `picture`, `video`, `camera`, `stream` or `address`, of which `remote.fetched` knows
+    what is there. `path` is where the content is, if not at `name`.
+    """
 
     kind: str
     name: str
+    path: str | None = None
+
+    @property
+    def content(self) -> str:
+        """The file to read."""
+        return self.path or self.name
 
 
 def find(inputs: Iterable[str]) -> list[Source]:
     """The sources that inputs stand for, each once.
 
-    Folders give the pictures and videos in them, sorted. Raises `UserError` for an input that
-    gives nothing.
+    Folders give the pictures and videos in them and in their folders, sorted. Raises `UserError`
+    for an input that gives nothing.
     """
     sources = [source for given in inputs for source in _sources(given)]
     return list(dict.fromkeys(sources))
 
 
 def pictures(inputs: Iterable[str]) -> list[str]:
-    """The paths of pictures, as `find` has them. Raises `UserError` for videos and cameras."""
+    """The paths of pictures, as `find` has them. Raises `UserError` for all else."""
     found = find(inputs)
     for source in found:
-        if source.kind != "picture":
+        if source.kind != PICTURE:
             raise UserError(
-                f"--input: {source.name} is a {source.kind}; give pictures here, and it to "
-                "scripts/predict.py"
+                f"--input: {source.name} is a {source.kind}; give files of pictures here, and it "
+                "to scripts/predict.py"
             )
     return [source.name for source in found]
 
 
+def of_extension(path: str) -> str:
+    """Whether a file's name is that of a picture or of a video; one without is a picture."""
+    return VIDEO if _ends_in(path, VIDEOS) else PICTURE
+
+
 def _sources(given: str) -> list[Source]:
+    if _FETCHED.match(given):
+        return [Source(ADDRESS, given)]
+    if _STREAMED.match(given):
+        return [Source(STREAM, given)]
     if os.path.isdir(given):
-        entries = [entry for entry in _scan(given) if DRAWN not in entry.name]
-        paths = [entry.path for entry in entries if _ends_in(entry.name, PICTURES + VIDEOS)]
+        paths = list(_in_folder(given))
         problem = f"holds no picture or video ({', '.join(PICTURES + VIDEOS)})"
     elif os.path.exists(given):
         paths, problem = [given], ""
     elif given.isdecimal():
-        return [Source("camera", given)]
+        return [Source(CAMERA, given)]
     else:
         paths = glob.glob(given, recursive=True)
         problem = "matches no file" if glob.has_magic(given) else "does not exist"
@@ -59,9 +89,9 @@ def _sources(given: str) -> list[Source]:
     paths = sorted(p for p in paths if os.path.isfile(p) or not os.path.exists(p))
     if not paths:
         raise UserError(
-            f"--input={given}: {problem}; give a picture, folder, glob, video or camera"
+            f"--input={given}: {problem}; give a picture, folder, glob, video, camera or address"
         )
-    return [Source("video" if _ends_in(path, VIDEOS) else "picture", path) for path in paths]
+    return [Source(of_extension(path), path) for path in paths]
 
 
 def shown(name: str) -> str:
@@ -69,11 +99,38 @@ def shown(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _scan(folder: str) -> list[os.DirEntry[str]]:
+def file_name(name: str) -> str:
+    """The last part of a path or address, as text that a file can be called by."""
+    if _FETCHED.match(name) or _STREAMED.match(name):
+        parts = urllib.parse.urlsplit(name)
+        name = os.path.basename(parts.path) or parts.hostname or "address"
+    return os.path.basename(shown(name))
+
+
+def _in_folder(folder: str) -> Iterator[str]:
+    """Pictures and videos below a folder, less hidden ones; links to folders are not followed."""
+    for parent, folders, names in os.walk(folder, onerror=_cannot_be_read):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = os.path.join(parent, name)
+            if DRAWN not in name and _ends_in(name, PICTURES + VIDEOS) and not _is_text(path):
+                yield path
+
+
+def _cannot_be_read(error: OSError) -> None:
+    raise UserError(f"--input={error.filename}: cannot be read ({error.strerror})")
+
+
+def _is_text(path: str) -> bool:
+    """Whether a .ts file is a program's text."""
+    if not _ends_in(path, (".ts",)):
+        return False
     try:
-        return list(os.scandir(folder))
-    except OSError as error:
-        raise UserError(f"--input={folder}: cannot be read ({error.strerror})") from None
+        with open(path, "rb") as file:
+            head = file.read(_PACKET + 1)
+    except OSError:
+        return False  # It is named when it is read.
+    return head[:1] != _SYNC or head[_PACKET:] not in (_SYNC, b"")
 
 
 def _ends_in(name: str, extensions: tuple[str, ...]) -> bool:

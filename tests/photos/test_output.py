@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import videos
 from fake_predictors import FixedPredictor
 from PIL import Image
 
@@ -181,7 +182,7 @@ def test_an_interrupt_leaves_what_was_done(tmp_path):
 def test_an_interrupt_ends_a_cameras_recording(tmp_path, monkeypatch):
     path = write_video(tmp_path / "v.avi")
     recording = Video(Source("video", path))
-    monkeypatch.setattr(output, "Video", lambda source, focal: recording)
+    monkeypatch.setitem(output.FRAMES, "camera", lambda source, focal: recording)
     writer, records = run(tmp_path, ["0"], FixedPredictor(4, KeyboardInterrupt()))
     assert writer.failures == 0
     assert len(records) == 3
@@ -196,6 +197,66 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "out" / "index.html").mkdir(parents=True)
     with pytest.raises(UserError, match=r"--out_dir: .*index\.html cannot be written"):
         run(tmp_path, [write_picture(tmp_path / "a.png")])
+
+
+def bars(frames):
+    return [videos.bar(frame.pixels) for frame in frames]
+
+
+def test_a_drawn_video_keeps_the_times_of_its_frames(tmp_path):
+    path = videos.write(tmp_path / "v.webm", "libvpx-vp9")
+    _, records = run(tmp_path, [path])
+    np.testing.assert_allclose([r["time_s"] for r in records], videos.UNEVEN, atol=2e-3)
+    drawn = frames_of(tmp_path / "out" / "v.hands.mp4")
+    np.testing.assert_allclose(videos.times(drawn), videos.UNEVEN, atol=2e-3)
+    assert bars(drawn) == list(range(len(videos.UNEVEN)))
+
+
+def test_a_video_that_is_cut_off_is_told_of(tmp_path, capsys):
+    path = tmp_path / "v.mkv"
+    videos.write(path, bf="0")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    writer, records = run(tmp_path, [str(path)])
+    assert writer.failures == 1
+    count = len(records) - 1
+    assert f"ends after {count} frames; the rest of it is missing" in capsys.readouterr().err
+    assert len(frames_of(tmp_path / "out" / "v.hands.mp4")) == count
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.avif"])
+def test_an_animation_is_a_video(tmp_path, name):
+    frames = [Image.fromarray(videos.picture(number)) for number in range(4)]
+    durations = [100, 500, 40, 300]
+    frames[0].save(
+        tmp_path / name, save_all=True, append_images=frames[1:], duration=durations, loop=0
+    )
+    writer, records = run(tmp_path, [str(tmp_path / name)])
+    assert writer.failures == 0
+    assert [r["frame"] for r in records] == list(range(4))
+    np.testing.assert_allclose([r["time_s"] for r in records], [0, 0.1, 0.6, 0.64], atol=0.01)
+    assert bars(frames_of(tmp_path / "out" / "a.hands.mp4")) == list(range(4))
+
+
+def test_pages_are_pictures_each(tmp_path):
+    pages = [Image.fromarray(videos.picture(number)) for number in range(2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    _, records = run(tmp_path, [str(tmp_path / "a.tif")])
+    assert [(r["frame"], r["time_s"]) for r in records] == [(0, None), (1, None)]
+    assert [r["drawn"] for r in records] == ["a.hands.png", "a.hands.2.png"]
+    shown = [np.array(Image.open(tmp_path / "out" / r["drawn"])) for r in records]
+    assert [videos.bar(picture) for picture in shown] == [0, 1]
+
+
+def test_mirrored_pictures_are_turned_back_and_it_is_said(tmp_path):
+    pixels = videos.picture(0)  # Its bar is on the left.
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    _, (record,) = run(tmp_path, [str(tmp_path / "a.png")], mirror=True)
+    assert record["mirrored"]
+    assert record["hands"][0]["side"] == "right"
+    assert record["hands"][0]["box"] == BOX  # Of the picture that is turned back.
+    assert videos.bar(np.array(Image.open(tmp_path / "out" / "a.hands.png"))) == 15
+    _, (record,) = run(tmp_path, [str(tmp_path / "a.png")])
+    assert not record["mirrored"]
 
 
 ODD_NAMES = (

@@ -1,5 +1,6 @@
 """Pictures as users have them, good and bad: what is decoded, what is said."""
 
+import dataclasses
 import resource
 import subprocess
 import sys
@@ -161,6 +162,54 @@ def test_what_is_no_picture_gets_one_sentence(tmp_path, name, content, said):
         photo.read(str(path))
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "options"),
+    [
+        ("a.heic", "HEIF", {"quality": 95}),
+        ("a.avif", "AVIF", {"quality": 95}),
+        ("a.jp2", "JPEG2000", {}),
+        ("a.jfif", "JPEG", {"quality": 98, "subsampling": 0}),
+    ],
+)
+def test_formats_of_telephones_and_browsers(tmp_path, pixels, name, form, options):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    path = saved(tmp_path, name, Image.fromarray(pixels), format=form, **options)
+    picture = photo.read(path)
+    assert picture.size == (W, H)
+    assert np.abs(picture.pixels.astype(int) - pixels).mean() < 4
+
+
+def test_of_heic_the_camera_is_known_and_exif_turns_nothing(tmp_path, pixels):
+    """HEIC says itself which way is up, and its reader turns it."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 26
+    path = saved(tmp_path, "a.heic", Image.fromarray(pixels), format="HEIF", quality=95, exif=exif)
+    picture = photo.read(path)
+    assert picture.size == picture.pixels.shape[1::-1]
+    assert picture.focal_from == "exif"
+    assert picture.K[0, 0] == pytest.approx(26 / np.hypot(36, 24) * np.hypot(W, H), 1e-4)
+
+
+def test_a_mirrored_picture_is_turned_back(tmp_path, pixels):
+    mirrored = Image.fromarray(np.ascontiguousarray(pixels[:, ::-1]))
+    picture = photo.read(saved(tmp_path, "a.png", mirrored), focal=70).unmirrored()
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.mirrored
+    moved = dataclasses.replace(picture, K=picture.K + np.array([[0, 0, 5], [0] * 3, [0] * 3]))
+    assert moved.unmirrored().K[0, 2] == W / 2 - 5
+    assert not moved.unmirrored().mirrored
+
+
+def test_several_pictures_in_a_file_are_said(tmp_path, pixels):
+    frames = [Image.fromarray(pixels), Image.fromarray(pixels[::-1])]
+    for name in ("a.gif", "a.webp", "a.tif", "a.png"):
+        path = saved(tmp_path, name, frames[0], save_all=True, append_images=frames[1:])
+        with pytest.raises(UserError, match="holds several pictures; give one of them"):
+            photo.read(path)
 
 
 def test_one_pixel(tmp_path):
