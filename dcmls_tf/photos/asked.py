@@ -23,7 +23,18 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "box", [], "left,top,right,bottom px around a hand's joints.", flag_values=flag_values
     )
     flags.DEFINE_string(
-        "keypoints", None, "JSON or CSV file of 21 x, y px a hand.", flag_values=flag_values
+        "keypoints",
+        None,
+        "File of 2D keypoints: lists, CSV, COCO, MediaPipe, OpenPose (docs/formats.md).",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_float(
+        "min_confidence",
+        0.0,
+        "Keypoints of a file that are not surer are put in line with others.",
+        lower_bound=0,
+        upper_bound=1,
+        flag_values=flag_values,
     )
     flags.DEFINE_enum(
         "side",
@@ -52,6 +63,7 @@ class HandsAsked:
     keypoints_path: str | None = None
     side: int | None = None
     max_hands: int = 4
+    min_confidence: float = 0.0
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues = flags.FLAGS) -> Self:
@@ -61,6 +73,7 @@ class HandsAsked:
             flag_values.keypoints,
             flag_values.side and hand.SIDES.index(flag_values.side),
             flag_values.max_hands,
+            flag_values.min_confidence,
         )
 
     @property
@@ -76,4 +89,6 @@ class HandsAsked:
 
         if self.detects and detector is None:
             detector = detection.Detector(self.max_hands)
-        return hands.finder(self.boxes, self.keypoints_path, self.side, detector)
+        return hands.finder(
+            self.boxes, self.keypoints_path, self.side, detector, self.min_confidence
+        )

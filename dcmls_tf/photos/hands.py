@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from dcmls_tf import hand
 from dcmls_tf.photos import boxes, keypoints
 from dcmls_tf.photos.detection import Detection
+from dcmls_tf.photos.keypoints import Keypoints
 from dcmls_tf.photos.photo import Photo
 
 GIVEN, DETECTED, ASSUMED = "given", "detected", "assumed"
@@ -26,6 +27,7 @@ class HandRegion:
     keypoints: the joints, where they are known.
     score: the detector's confidence, where it found the hand.
     track: in a video, the hand's number, the same in all its frames.
+    filled: names of keypoints that were not given, or not surely, and put in line with others.
     """
 
     box: Float[np.ndarray, "4"]
@@ -34,6 +36,7 @@ class HandRegion:
     keypoints: Float[np.ndarray, "21 2"] | None = None
     score: float | None = None
     track: int | None = None
+    filled: tuple[str, ...] = ()
 
     @classmethod
     def from_keypoints(
@@ -46,6 +49,13 @@ class HandRegion:
         """The region around keypoints `[21, 2]` px."""
         uv = np.asarray(keypoints, np.float32)
         return cls(boxes.around(uv), side, side_from, uv, score)
+
+    @classmethod
+    def from_file(cls, given: Keypoints) -> Self:
+        """The region of a hand in a file of keypoints."""
+        side, known = (hand.RIGHT, ASSUMED) if given.side is None else (given.side, GIVEN)
+        region = cls.from_keypoints(given.uv, side, known)
+        return dataclasses.replace(region, filled=given.filled)
 
     @classmethod
     def from_detection(cls, detection: Detection, photo: Photo) -> Self:
@@ -84,26 +94,31 @@ def finder(
     keypoints_path: str | None = None,
     side: int | None = None,
     detector: Callable[[np.ndarray], list[Detection]] | None = None,
+    min_confidence: float = 0.0,
 ) -> RegionFinder:
     """A function that says which hands are in a photo.
 
     Args:
         hand_boxes: `[4]` px each; a hand a box.
         keypoints_path: a file of keypoints instead (see `keypoints`).
-        side: 0 left, 1 right; `None`: the detector's, or a right hand.
+        side: 0 left, 1 right; `None`: the detector's or the file's, or a right hand.
         detector: a `detection.Detector` where neither boxes nor keypoints are given.
+        min_confidence: keypoints that are not surer are filled in (see `keypoints`).
     """
-    find = _finder(hand_boxes, keypoints_path, detector)
+    find = _finder(hand_boxes, keypoints_path, detector, min_confidence)
     if side is None:
         return find
     return lambda photo: [region.of_side(side) for region in find(photo)]
 
 
-def _finder(hand_boxes, keypoints_path, detector) -> RegionFinder:
+def _finder(hand_boxes, keypoints_path, detector, min_confidence) -> RegionFinder:
     if keypoints_path:
         by_picture = keypoints.read(keypoints_path)
         return lambda photo: [
-            HandRegion.from_keypoints(uv) for uv in keypoints.of_picture(by_picture, photo.source)
+            HandRegion.from_file(given)
+            for given in keypoints.of_picture(
+                by_picture, photo.source, photo.size, photo.frame, min_confidence
+            )
         ]
     if hand_boxes:
         return lambda photo: [HandRegion(np.asarray(box, np.float32)) for box in hand_boxes]

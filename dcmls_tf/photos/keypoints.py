@@ -1,86 +1,89 @@
-"""2D keypoints that a user brings along, from JSON or CSV.
+"""2D keypoints that a user brings along, in any of the forms that `keypoint_files` reads.
 
-JSON: one hand `[[x, y], … 21]`, several hands (a list of those), or either by picture:
-`{"photo.jpg": …}`, the name with or without its folder. CSV: rows of x and y, 21 a hand, after
-at most one line of titles; they hold for every picture. Order is `hand.JOINTS`, units are px.
+Joints that a file has not, or not surely, are put in line with the others of their finger, and
+said; hands where that cannot be done are left out.
 """
 
 import csv
-import json
 import os
 import textwrap
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 from jaxtyping import Float
 
 from dcmls_tf import hand
 from dcmls_tf.errors import UserError
+from dcmls_tf.formats import hand2d, keypoint_files
+from dcmls_tf.formats.hand2d import EVERY_PICTURE, Hand2D
 
-EVERY_PICTURE = ""
-# Of a file, and of what a message quotes of it.
-MOST_BYTES, MOST_SHOWN = 256 << 20, 120
-
-Hands = Float[np.ndarray, "hands 21 2"]
+MOST_SHOWN = 120  # of what a message quotes
 
 
-def read(path: str) -> dict[str, Hands]:
-    """The keypoints of each picture by its name, `EVERY_PICTURE` where none is given.
+class Keypoints(NamedTuple):
+    """A hand's joints in px; its side, if known; and the names of joints that were filled in."""
+
+    uv: Float[np.ndarray, "21 2"]
+    side: int | None
+    filled: tuple[str, ...]
+
+
+def read(path: str) -> dict[str, list[Hand2D]]:
+    """The hands of each picture by its name, `EVERY_PICTURE` where none is given.
 
     Raises `UserError` when the file cannot be read or holds anything else.
     """
     try:
-        if os.path.getsize(path) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES >> 20} MB")
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            content = _csv(file) if path.lower().endswith(".csv") else json.load(file)
+        return keypoint_files.read(path)
     except OSError as error:
         raise UserError(f"--keypoints={path}: cannot be read ({error.strerror})") from None
-    except (ValueError, csv.Error, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, csv.Error, RecursionError) as error:
         reason = textwrap.shorten(str(error), MOST_SHOWN)
-        raise UserError(f"--keypoints={path}: is no JSON or CSV of numbers ({reason})") from None
-    by_picture = content if isinstance(content, dict) else {EVERY_PICTURE: content}
-    return {name: _hands(path, name, values) for name, values in by_picture.items()}
+        raise UserError(
+            f"--keypoints={path}: is no JSON or CSV of 21 finite keypoints x, y a hand ({reason}); "
+            "docs/formats.md has the forms"
+        ) from None
 
 
-def of_picture(by_picture: Mapping[str, Hands], source: str) -> Hands:
-    """The keypoints of a picture's hands. Raises `UserError` when there are none."""
-    for name in (source, os.path.basename(source), EVERY_PICTURE):
+def of_picture(
+    by_picture: Mapping[str, list[Hand2D]],
+    source: str,
+    size: tuple[int, int],
+    frame: int | None = None,
+    min_confidence: float = 0.0,
+) -> list[Keypoints]:
+    """The keypoints of the hands in a picture of width, height px, or in a video's frame.
+
+    Raises `UserError` when the file has none for it.
+    """
+    for name in _names(source, frame):
         if name in by_picture:
-            return by_picture[name]
+            hands = [one.in_pixels(size) for one in by_picture[name]]
+            found = [_completed(one, source, min_confidence) for one in hands]
+            return [one for one in found if one]
     raise UserError(f"{source}: --keypoints has none for it")
 
 
-def _csv(file: Iterable[str]) -> list[Any]:
-    rows = [row for row in csv.reader(file) if row]
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]
-    values = [[float(value) for value in row] for row in rows]
-    if {len(row) for row in values} != {2} or len(values) % hand.NUM_JOINTS:
-        raise ValueError(f"{len(rows)} rows; give {hand.NUM_JOINTS} rows of x,y a hand")
-    return np.reshape(values, [-1, hand.NUM_JOINTS, 2]).tolist()
+def _names(source: str, frame: int | None) -> list[str]:
+    """What a picture may be called: path, name, stem, COCO's number, a frame's; or not at all."""
+    name = os.path.basename(source)
+    stem = os.path.splitext(name)[0]
+    names = [source, name, stem, stem.lstrip("0") or "0"]
+    if frame is not None:
+        names += [f"{stem}_{frame:012d}", keypoint_files.frame_name(frame)]
+    return [*names, EVERY_PICTURE]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _hands(path: str, name: str, values: Any) -> Hands:
-    try:
-        with np.errstate(over="ignore"):  # What is no float32 is not finite then.
-            hands = np.array(values, np.float32)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        hands = np.zeros(0)
-    if hands.ndim == 2:
-        hands = hands[None]
-    if hands.ndim != 3 or hands.shape[1:] != (hand.NUM_JOINTS, 2) or not np.isfinite(hands).all():
-        where = f" for {textwrap.shorten(name, MOST_SHOWN)}" if name else ""
-        raise UserError(
-            f"--keypoints={path}: give {hand.NUM_JOINTS} finite pairs x, y a hand{where}"
-        )
-    return hands
+def _completed(one: Hand2D, source: str, min_confidence: float) -> Keypoints | None:
+    unsure = one.unsure(min_confidence)
+    if not unsure.any():
+        return Keypoints(one.uv, one.side, ())
+    uv = hand2d.filled(one.uv, unsure)
+    names = [hand.JOINTS[joint] for joint in np.flatnonzero(unsure)]
+    if uv is None:
+        logging.warning("%s: a hand is left out: --keypoints lacks %s", source, ", ".join(names))
+        return None
+    logging.warning("%s: put in line with others: %s", source, ", ".join(names))
+    return Keypoints(uv, one.side, tuple(names))

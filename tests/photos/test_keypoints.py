@@ -1,4 +1,4 @@
-"""Keypoint files in each of their forms."""
+"""Keypoints that a user brings: which picture's they are, and a sentence for what is none."""
 
 import json
 
@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from dcmls_tf import hand
 from dcmls_tf.errors import UserError
+from dcmls_tf.formats import keypoint_files
 from dcmls_tf.photos import keypoints
 
 ONE = np.random.default_rng(0).uniform(0, 300, (21, 2)).round(2)
 TWO = np.stack([ONE, ONE + 7])
+SIZE = (640, 480)
 
 
 def written(tmp_path, content, name="k.json"):
@@ -23,24 +26,53 @@ def written(tmp_path, content, name="k.json"):
 @pytest.mark.parametrize(("values", "hands"), [(ONE, 1), (TWO, 2)])
 def test_one_hand_or_several(tmp_path, values, hands):
     found = keypoints.read(written(tmp_path, values.tolist()))
-    of_any = keypoints.of_picture(found, "some/photo.jpg")
-    np.testing.assert_allclose(of_any, values.reshape(hands, 21, 2), atol=1e-4)
+    of_any = keypoints.of_picture(found, "some/photo.jpg", SIZE)
+    uv = [one.uv for one in of_any]
+    np.testing.assert_allclose(uv, values.reshape(hands, 21, 2), atol=1e-4)
+    assert all((one.side, one.filled) == (None, ()) for one in of_any)
 
 
 def test_by_picture(tmp_path):
     content = {"a.jpg": ONE.tolist(), "x/b.jpg": TWO.tolist()}
     found = keypoints.read(written(tmp_path, content))
-    assert len(keypoints.of_picture(found, "folder/a.jpg")) == 1
-    assert len(keypoints.of_picture(found, "x/b.jpg")) == 2
+    assert len(keypoints.of_picture(found, "folder/a.jpg", SIZE)) == 1
+    assert len(keypoints.of_picture(found, "x/b.jpg", SIZE)) == 2
     with pytest.raises(UserError, match=r"c\.jpg: --keypoints has none"):
-        keypoints.of_picture(found, "c.jpg")
+        keypoints.of_picture(found, "c.jpg", SIZE)
 
 
-@pytest.mark.parametrize("titles", ["", "x,y\n"])
-def test_csv(tmp_path, titles):
-    rows = "\n".join(f"{x},{y}" for x, y in TWO.reshape(-1, 2))
-    found = keypoints.read(written(tmp_path, titles + rows, "k.csv"))
-    np.testing.assert_allclose(keypoints.of_picture(found, "a"), TWO, atol=1e-4)
+def test_a_picture_is_found_by_the_names_that_others_give_it(tmp_path):
+    results = [{"image_id": 397133, "keypoints": np.c_[ONE, np.ones(21)].ravel().tolist()}]
+    found = keypoints.read(written(tmp_path, results))
+    assert len(keypoints.of_picture(found, "val2017/000000397133.jpg", SIZE)) == 1
+    frames = {f"clip_{n:012d}": TWO[:n].tolist() for n in (1, 2)}
+    found = keypoints.read(written(tmp_path, frames))
+    assert len(keypoints.of_picture(found, "a/clip.mp4", SIZE, frame=2)) == 2
+    with pytest.raises(UserError, match="none for it"):
+        keypoints.of_picture(found, "a/clip.mp4", SIZE, frame=3)
+
+
+def test_parts_of_a_picture_become_its_pixels(tmp_path):
+    landmarks = [{"x": x / 300, "y": y / 300} for x, y in ONE.tolist()]
+    result = {"hand_landmarks": [landmarks], "handedness": [[{"category_name": "Left"}]]}
+    found = keypoints.read(written(tmp_path, result))
+    (one,) = keypoints.of_picture(found, "a.jpg", SIZE)
+    np.testing.assert_allclose(one.uv, ONE / 300 * SIZE, rtol=1e-4)
+    assert one.side == hand.LEFT
+
+
+def test_unsure_joints_are_put_in_line_and_said(tmp_path, caplog):
+    scored = np.c_[ONE, np.full(21, 0.9)]
+    scored[[8, 11], 2] = 0.0, 0.2
+    found = keypoints.read(written(tmp_path, scored.tolist()))
+    (one,) = keypoints.of_picture(found, "a.jpg", SIZE)
+    assert one.filled == ("index_tip",)
+    assert "a.jpg: put in line with others: index_tip" in caplog.text
+    (one,) = keypoints.of_picture(found, "a.jpg", SIZE, min_confidence=0.3)
+    assert one.filled == ("index_tip", "middle_dip")
+    np.testing.assert_allclose(one.uv[:8], ONE[:8], rtol=1e-4)
+    assert keypoints.of_picture(found, "a.jpg", SIZE, min_confidence=0.95) == []
+    assert "a hand is left out: --keypoints lacks wrist" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -71,6 +103,11 @@ def test_csv(tmp_path, titles):
         ("k.json", [[1, {}]] * 21),
         ("k.json", 3),
         ("k.json", {"a": {"b": 1}}),
+        ("k.json", {"people": [{"hand_left_keypoints_2d": {"a": 1}}]}),
+        ("k.json", {"images": [{"id": []}], "annotations": []}),
+        ("k.json", [{"keypoints": {}, "image_id": {}}]),
+        ("k.json", {"instance_info": [{"frame_id": "a", "instances": []}]}),
+        ("k.json", {"landmarks": [[{"x": "a"}]]}),
     ],
 )
 def test_anything_else_gets_one_sentence(tmp_path, name, content):
@@ -89,6 +126,10 @@ TEXTS = st.one_of(
         max_leaves=20,
     ).map(json.dumps),
     st.lists(st.tuples(st.integers(), st.floats()), min_size=19, max_size=43).map(json.dumps),
+    st.dictionaries(
+        st.sampled_from(["images", "annotations", "people", "landmarks", "instance_info", "a"]),
+        st.lists(st.none() | st.dictionaries(st.sampled_from(["id", "keypoints", "x"]), st.text())),
+    ).map(json.dumps),
 )
 
 
@@ -103,12 +144,14 @@ def test_any_text_is_hands_or_a_sentence(tmp_path_factory, text, name):
         assert len(str(error)) < 300 + len(str(path))
     else:
         assert all(
-            np.isfinite(hands).all() and hands.shape[1:] == (21, 2) for hands in found.values()
+            np.isfinite(one.uv).all() and one.uv.shape == (21, 2)
+            for hands in found.values()
+            for one in hands
         )
 
 
 def test_a_file_that_is_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr(keypoints, "MOST_BYTES", 100)
+    monkeypatch.setattr(keypoint_files, "MOST_BYTES", 100)
     with pytest.raises(UserError, match="more than 0 MB"):
         keypoints.read(written(tmp_path, ONE.tolist()))
 
