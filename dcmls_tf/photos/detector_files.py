@@ -5,7 +5,9 @@ They are under Apache-2.0.
 """
 
 import hashlib
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,7 +41,8 @@ def cache_folder() -> str:
 def networks() -> dict[str, bytes]:
     """The two networks' bytes by name, from the cache or, once, from the wheel.
 
-    Raises `UserError` when they cannot be downloaded or kept, or are not the ones expected.
+    Where they cannot be kept that is said, and they are in memory alone. Raises `UserError` when
+    they cannot be downloaded, or are not the ones expected.
     """
     cached = {name: _cached(name) for name in NETWORKS}
     contents = {name: content for name, content in cached.items() if content is not None}
@@ -51,10 +54,11 @@ def networks() -> dict[str, bytes]:
         for name, content in contents.items():
             files.write(os.path.join(cache_folder(), name), content)
     except OSError as error:
-        raise UserError(
-            f"{cache_folder()}: the hand detector cannot be kept there ({error.strerror}); "
-            "set XDG_CACHE_HOME to a folder that can be written"
-        ) from None
+        print(
+            f"{cache_folder()}: the hand detector cannot be kept there ({error.strerror}), and is "
+            "downloaded each time; set XDG_CACHE_HOME to a folder that can be written",
+            file=sys.stderr,
+        )
     return contents
 
 
@@ -67,9 +71,23 @@ def _cached(name: str) -> bytes | None:
     return content if hashlib.sha256(content).hexdigest() == NETWORKS[name][1] else None
 
 
+def _pip() -> list[str]:
+    """The command pip: this environment's, or uv's, whose environments have none."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if uv := shutil.which("uv"):
+        return [uv, "--quiet", "--no-cache", "tool", "run", "pip"]
+    raise UserError(
+        f"the hand detector cannot be downloaded, since this environment has no pip: install it "
+        f"by `{sys.executable} -m ensurepip` or `uv pip install pip`, give --box or --keypoints, "
+        f"or put {' and '.join(NETWORKS)} into {cache_folder()}"
+    )
+
+
 def _downloaded() -> dict[str, bytes]:
+    pip = _pip()
     print(f"downloading MediaPipe's hand detector once ({WHEEL}, 36 MB)", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [*pip, "download", "--quiet", "--no-deps"]
     with tempfile.TemporaryDirectory() as folder:
         options = ["--only-binary=:all:", *WHEEL_TAGS, "--dest", folder, WHEEL]
         done = subprocess.run([*command, *options], capture_output=True, text=True)
