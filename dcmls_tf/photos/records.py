@@ -19,6 +19,7 @@ UNITS = {
     "root_mm": "mm in the camera frame, if the hand has the training set's mean size",
     "mirrored": "whether the file is mirrored (--mirror); all else is of it turned back",
     "track": "in a video, the hand's number, the same in all its frames",
+    "filled": "keypoints that --keypoints has not, or not surely, and that were put in line",
     "std_mm": "mm, spread of sampled poses; null where the model cannot sample",
 }
 COLUMNS = (
@@ -50,6 +51,7 @@ def _hand(pose: HandPose) -> Record:
         "side_from": pose.region.side_from,
         "score": pose.region.score,
         "track": pose.region.track,
+        "filled": list(pose.region.filled),
         "box": _rounded(pose.region.box),
         "uv": _rounded(pose.uv),
         "joints_mm": _rounded(pose.joints_mm),
