@@ -21,6 +21,7 @@ from dcmls_tf.data.statistics import STATISTICS_FILE, TrainingStatistics
 from dcmls_tf.divergence import Step, Watch
 from dcmls_tf.errors import Diverged, Terminated
 from dcmls_tf.evaluation import predictions, report
+from dcmls_tf.evaluation import scores as split_scores
 from dcmls_tf.monitoring import Monitor
 from dcmls_tf.stopping import Stopping
 
@@ -188,7 +189,9 @@ class Run:
             return None
         batches = self.stopping.checked(self._validation_batches())
         evaluated = predictions.collect(self.predict, batches)
-        scores = report.report(evaluated, self.statistics.mean_scale_mm, root=self.config.root)
+        scores = split_scores.of_split(
+            evaluated, self.statistics.mean_scale_mm, root=self.config.root
+        )
         if self.writes:
             print(f"  validation EPE {scores['epe_mm']:.2f} mm, AUC {scores['auc_20_50']:.3f}")
             self._show(step, evaluated)
@@ -250,12 +253,13 @@ def evaluate_run(
     split: str = "evaluation",
     joints: str = "visible",
     batch_size: int = 64,
+    dump_path: str | None = None,
     **data_options: Any,
 ) -> report.Report:
     """Evaluates a run's best model on any data of its modality; writes and returns the report.
 
-    split: a TFDS split, or `validation`; joints: as in `report.evaluate`; data_options:
-    options of `Config` that say which data and where. Raises `UserError`.
+    split: a TFDS split, or `validation`; joints, dump_path: as in `report.evaluate`;
+    data_options: options of `Config` that say which data and where. Raises `UserError`.
     """
     model, config, step = checkpoints.load_model(run_dir)
     report.check_writable(report_path)
@@ -273,4 +277,5 @@ def evaluate_run(
             {"run_dir": run_dir, "checkpoint_step": step},
             joints,
             builder.raw.chosen_by(split.split("[")[0]),
+            dump_path,
         )

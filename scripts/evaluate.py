@@ -4,7 +4,8 @@
     python scripts/evaluate.py --run_dir=runs/rendered --raw_dir=RHD_published_v2 --report=rhd.json
 
 Prints a table and writes the report (JSON), and beside it the PCK curve (`.pck.csv`,
-`.pck.png`) and a page of the best, median and worst predictions (`.overlays.png`).
+`.pck.png`) and a page of the best, median and worst predictions (`.overlays.png`). `--dump` keeps
+every sample's prediction and error, as a table or as arrays (see `dcmls_tf/evaluation/dump.py`).
 """
 
 import os
@@ -35,6 +36,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("joints", "visible", ("visible", "all"), "Which joints count.")
     flags.DEFINE_string("report", None, "The report's file (run_dir/report.json).")
+    flags.DEFINE_string("dump", None, "A .csv or .npz file for every sample's pose and error.")
     flags.DEFINE_integer("batch_size", 64, "Samples predicted at once.", lower_bound=1)
 
 
@@ -50,10 +52,12 @@ def main(_: list[str]) -> None:
         split=FLAGS.split,
         joints=FLAGS.joints,
         batch_size=FLAGS.batch_size,
+        dump_path=FLAGS.dump,
         **{name: FLAGS[name].value for name in DATA_FLAGS if FLAGS[name].value},
     )
     print(report.table(result))
-    print(f"written: {report_path} and {report.sibling_path(report_path, '*')}")
+    dumped = f", {FLAGS.dump}" if FLAGS.dump else ""
+    print(f"written: {report_path}, {report.sibling_path(report_path, '*')}{dumped}")
 
 
 def cli() -> None:

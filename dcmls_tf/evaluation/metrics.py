@@ -91,6 +91,14 @@ def joint_pck(
     return _by_joint(errors_mm, visible, curve, thresholds_mm.shape)
 
 
+def by_finger(values: Float[np.ndarray, "21"]) -> Float[np.ndarray, "5"]:
+    """The mean of each finger's four joints' values, of those that are numbers; NaN for none."""
+    of_fingers = np.reshape(values[1:], (len(hand.FINGERS), -1))
+    known = np.isfinite(of_fingers)
+    sums = np.where(known, of_fingers, 0).sum(1)
+    return np.divide(sums, known.sum(1), out=np.full(len(sums), np.nan), where=known.any(1))
+
+
 def epe_mm(errors_mm: Float[np.ndarray, "N 21"], visible: Bool[np.ndarray, "N 21"]) -> float:
     """Mean end-point error in mm, per joint first.
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from dcmls_tf import geometry
 from dcmls_tf.data.examples import Batch
 from dcmls_tf.errors import Diverged, UserError
-from dcmls_tf.evaluation import metrics
+from dcmls_tf.evaluation import aligned, metrics
 
 # A predictor: a batch → y_pred, in scale-bone units and the crop's frame.
 Predict = Callable[[Batch], Float[np.ndarray, "B 21 3"] | Float[tf.Tensor, "B 21 3"]]
@@ -56,6 +56,12 @@ class EvaluatedSplit:
     def errors_mm(self, scale_mm: float | None = None) -> Float[np.ndarray, "N 21"]:
         """Error of each joint in mm; `scale_mm` as in `pred_mm`."""
         return metrics.joint_errors_mm(self.pred_mm(scale_mm), self.truth_mm)
+
+    def aligned_errors_mm(self) -> Float[np.ndarray, "N 21"]:
+        """Error of each joint in mm after Procrustes alignment, which no scale changes."""
+        truth_mm = self.truth_mm
+        pose_mm = aligned.procrustes(self.pred_mm(), truth_mm)
+        return metrics.joint_errors_mm(pose_mm, truth_mm)
 
     def uv_in_crop(self, y: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, "N 21 2"]:
         """Crop px of poses like `y_pred`, at the true scale and root."""

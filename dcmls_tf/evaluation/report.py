@@ -10,15 +10,15 @@ scale bone and are brought back to mm in one of two ways:
 - `scale=mean`: times the mean scale bone of the training set, which is what a deployed model
   has. The truth keeps its own size.
 
-Every report holds both, the second under `scale_mean`, and the same two for the constant
-prediction of the mean training pose under `baselines`.
+Every report holds both, the second under `scale_mean`, what Procrustes alignment leaves under
+`aligned`, and the same for the constant prediction of the mean training pose under `baselines`.
 """
 
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -29,18 +29,17 @@ from dcmls_tf.data.examples import Batch
 from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.drawing import figures
 from dcmls_tf.errors import UserError
-from dcmls_tf.evaluation import metrics, overlays, predictions, provenance, published
-from dcmls_tf.evaluation.predictions import EvaluatedSplit, Predict
+from dcmls_tf.evaluation import (
+    dump,
+    metrics,
+    overlays,
+    predictions,
+    provenance,
+    published,
+    scores,
+)
+from dcmls_tf.evaluation.predictions import Predict
 
-PROTOCOL = {
-    "epe_mm": "mean error of visible joints, per joint first, then over joints",
-    "epe_mm_mean": "plain mean over all visible joints",
-    "epe_mm_median": "plain median over all visible joints",
-    "auc_20_50": f"PCK from 20 to 50 mm in steps of {metrics.STEP_MM} mm, per joint first",
-    "auc_0_50": f"PCK from 0 to 50 mm in steps of {metrics.STEP_MM} mm, per joint first",
-    "auc_hand3d": "PCK at linspace(0, 50, 20)[8:], from 21.05 mm: published '20-50' numbers",
-    "scale": "top level: the sample's true scale bone; scale_mean: the training set's mean bone",
-}
 # Key of `Scores` → column title and digits in the terminal's table.
 COLUMNS = {
     "epe_mm": ("EPE", 2),
@@ -52,37 +51,7 @@ COLUMNS = {
 }
 
 
-class Scores(TypedDict):
-    """The metrics that `PROTOCOL` explains; `per_joint`: metric → joint name → value."""
-
-    epe_mm: float
-    epe_mm_mean: float
-    epe_mm_median: float
-    auc_20_50: float
-    auc_0_50: float
-    auc_hand3d: float
-    per_joint: dict[str, dict[str, float]]
-
-
-class MeanScaleScores(Scores):
-    """Scores at one length of the scale bone for all samples."""
-
-    samples: int
-    mean_scale_mm: float
-
-
-class SplitScores(Scores):
-    """A predictor's scores on a split: at the true scale bone, and at the mean one.
-
-    visible_joints: how many joints count.
-    """
-
-    samples: int
-    visible_joints: int
-    scale_mean: MeanScaleScores
-
-
-class Report(provenance.Facts, SplitScores):
+class Report(provenance.Facts, scores.SplitScores):
     """What `evaluate` writes.
 
     joints: `visible`, or `all` when hidden ones count too.
@@ -92,60 +61,8 @@ class Report(provenance.Facts, SplitScores):
 
     joints: str
     hands_by: str
-    baselines: dict[str, SplitScores]
+    baselines: dict[str, scores.SplitScores]
     protocol: dict[str, str]
-
-
-def scores(
-    errors_mm: Float[np.ndarray, "N 21"],
-    visible: Bool[np.ndarray, "N 21"],
-    joint_names: Sequence[str] = hand.JOINTS,
-) -> Scores:
-    """Every metric of the protocol; `per_joint` has the joints that are ever visible.
-
-    Raises `ValueError` as `metrics` does.
-    """
-    grids = metrics.GRIDS_MM
-    by_joint = {
-        "epe_mm": metrics.joint_epe_mm(errors_mm, visible),
-        "epe_mm_median": metrics.joint_median_mm(errors_mm, visible),
-        **{f"auc_{grid}": metrics.joint_auc(errors_mm, visible, grid) for grid in grids},
-    }
-    return {
-        "epe_mm": metrics.epe_mm(errors_mm, visible),
-        "epe_mm_mean": metrics.epe_mm_mean(errors_mm, visible),
-        "epe_mm_median": metrics.epe_mm_median(errors_mm, visible),
-        "auc_20_50": metrics.auc(errors_mm, visible, "20_50"),
-        "auc_0_50": metrics.auc(errors_mm, visible, "0_50"),
-        "auc_hand3d": metrics.auc(errors_mm, visible, "hand3d"),
-        "per_joint": {
-            metric: {
-                name: float(value)
-                for name, value in zip(joint_names, values, strict=True)
-                if np.isfinite(value)
-            }
-            for metric, values in by_joint.items()
-        },
-    }
-
-
-def report(evaluated: EvaluatedSplit, mean_scale_mm: float, root: str = "palm") -> SplitScores:
-    """The scores of predictions at both scales, as a dict that JSON can hold.
-
-    Joint 0 is named "palm" when `root` is.
-    """
-    visible = evaluated.visible
-    names = hand.joint_names(root)
-    return {
-        "samples": len(evaluated),
-        "visible_joints": int(visible.sum()),
-        **scores(evaluated.errors_mm(), visible, names),
-        "scale_mean": {
-            "samples": len(evaluated),
-            "mean_scale_mm": float(mean_scale_mm),
-            **scores(evaluated.errors_mm(mean_scale_mm), visible, names),
-        },
-    }
 
 
 def evaluate(
@@ -158,6 +75,7 @@ def evaluate(
     run: Mapping[str, Any] | None = None,
     joints: str = "visible",
     hands_by: str = "",
+    dump_path: str | None = None,
 ) -> Report:
     """Evaluates a predictor on a split; writes and returns the report.
 
@@ -172,10 +90,13 @@ def evaluate(
         run: further facts about the model for the report, such as its checkpoint's step.
         joints: `visible`, or `all` to count hidden ones too.
         hands_by: as in `Report`.
+        dump_path: where every sample's prediction and error goes (see `dump`).
 
     Raises `UserError` when the report cannot be written, when no joint counts, and as `collect`.
     """
     check_writable(report_path)
+    if dump_path:
+        dump.check(dump_path)
     evaluated = predictions.collect(predict, open_batches(), progress=True)
     if not evaluated.visible.any():
         raise UserError(f"--split={split}: no joint of its {len(evaluated)} samples is visible")
@@ -187,9 +108,9 @@ def evaluate(
         **provenance.facts(config, split, run),
         "joints": joints,
         "hands_by": hands_by,
-        **report(evaluated, scale_mm, config.root),
-        "baselines": {"mean_pose": report(constant, scale_mm, config.root)},
-        "protocol": PROTOCOL,
+        **scores.of_split(evaluated, scale_mm, config.root),
+        "baselines": {"mean_pose": scores.of_split(constant, scale_mm, config.root)},
+        "protocol": scores.PROTOCOL,
     }
     errors_mm = {
         "model": evaluated.errors_mm(),
@@ -201,6 +122,8 @@ def evaluate(
     pictures = overlays.crops(open_batches(), picked.values(), config.input_size)
     page = overlays.page(evaluated, picked, pictures, _title(result))
     files.write_figure(sibling_path(report_path, "overlays.png"), page)
+    if dump_path:
+        dump.write(dump_path, evaluated, hand.joint_names(config.root))
     files.write_json(report_path, result)
     return result
 
@@ -232,17 +155,33 @@ def table(result: Report) -> str:
     rows: dict[str, Mapping[str, Any]] = {
         "model, true scale bone": result,
         "model, mean scale bone": result["scale_mean"],
+        "model, Procrustes (PA)": result["aligned"],
         "mean pose, true scale bone": baseline,
         "mean pose, mean scale bone": baseline["scale_mean"],
+        "mean pose, Procrustes (PA)": baseline["aligned"],
     }
     heads = "".join(f"{title:>11}" for title, _ in COLUMNS.values())
     lines = [_title(result), f"{'mm':<28}{heads}"]
     for name, row in rows.items():
         values = "".join(f"{row[key]:>11.{digits}f}" for key, (_, digits) in COLUMNS.items())
         lines.append(f"{name:<28}{values}")
+    lines += [_fingers(result), _mmpose(result)]
     gain = 1 - result["epe_mm"] / baseline["epe_mm"]
     lines.append(f"EPE is {abs(gain):.0%} {'below' if gain > 0 else 'above'} the mean pose's")
     return "\n".join(lines)
+
+
+def _fingers(result: Report) -> str:
+    aligned = result["aligned"]["per_finger"]["epe_mm"]
+    of_fingers = result["per_finger"]["epe_mm"].items()
+    said = (f"{name} {epe:.1f} / {aligned[name]:.1f}" for name, epe in of_fingers)
+    return f"EPE / aligned: {', '.join(said)}"
+
+
+def _mmpose(result: Report) -> str:
+    names = ("MPJPE", "P-MPJPE", "N-MPJPE", "3DPCK", "3DAUC")
+    said = (f"{name} {result['mmpose'][name]:.2f}" for name in names)
+    return f"mmpose, mean scale bone: {', '.join(said)}"
 
 
 def _title(result: Report) -> str:

@@ -13,7 +13,7 @@ from dcmls_tf import files, hand
 from dcmls_tf.config import Config
 from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.errors import UserError
-from dcmls_tf.evaluation import metrics, predictions, report
+from dcmls_tf.evaluation import metrics, predictions, report, scores
 
 METRICS = ["epe_mm", "epe_mm_mean", "epe_mm_median", "auc_20_50", "auc_0_50", "auc_hand3d"]
 
@@ -34,7 +34,7 @@ def off_by_mm(offset_mm):
 
 
 def test_a_perfect_predictor(batches):
-    result = report.report(predictions.collect(perfect, batches), MEAN_SCALE_MM)
+    result = scores.of_split(predictions.collect(perfect, batches), MEAN_SCALE_MM)
     assert result["epe_mm"] == pytest.approx(0, abs=1e-4)
     assert [result[f"auc_{grid}"] for grid in metrics.GRIDS_MM] == pytest.approx(
         [1, 1, 1], abs=1e-3
@@ -43,7 +43,7 @@ def test_a_perfect_predictor(batches):
 
 def test_a_constant_offset(batches):
     """Missing every joint by (3, 0, 4) mm is an error of 5 mm whatever frame it is in."""
-    result = report.report(predictions.collect(off_by_mm([3, 0, 4]), batches), MEAN_SCALE_MM)
+    result = scores.of_split(predictions.collect(off_by_mm([3, 0, 4]), batches), MEAN_SCALE_MM)
     for key in ("epe_mm", "epe_mm_mean", "epe_mm_median"):
         assert result[key] == pytest.approx(5, abs=1e-3)
     assert list(result["per_joint"]["epe_mm"].values()) == pytest.approx([5] * 21, abs=1e-3)
@@ -54,7 +54,7 @@ def test_a_constant_offset(batches):
 
 def test_the_mean_scale_is_all_that_differs_from_the_true_one(data, batches):
     """A perfect shape at the mean scale: off by the joint's distance from the root, rescaled."""
-    result = report.report(predictions.collect(perfect, batches), MEAN_SCALE_MM)
+    result = scores.of_split(predictions.collect(perfect, batches), MEAN_SCALE_MM)
     distance = np.linalg.norm(data["y"], axis=-1)
     error = distance * abs(MEAN_SCALE_MM - data["scale_mm"])[:, None]
     seen = data["visible"]
@@ -68,16 +68,16 @@ def test_hidden_joints_count_only_when_asked(data, batches):
         return batch["y"] + 10.0 * ~batch["visible"][..., None]
 
     collected = predictions.collect(wrong_where_hidden, batches)
-    result = report.report(collected, MEAN_SCALE_MM)
+    result = scores.of_split(collected, MEAN_SCALE_MM)
     assert result["epe_mm"] == pytest.approx(0, abs=1e-4)
     assert result["visible_joints"] == data["visible"].sum()
-    result = report.report(collected.counting_hidden(), MEAN_SCALE_MM)
+    result = scores.of_split(collected.counting_hidden(), MEAN_SCALE_MM)
     assert result["epe_mm"] > 1
     assert result["visible_joints"] == SAMPLES * hand.NUM_JOINTS
 
 
 def test_report_is_complete_and_survives_json(batches, tmp_path):
-    result = report.report(predictions.collect(noisy, batches), MEAN_SCALE_MM)
+    result = scores.of_split(predictions.collect(noisy, batches), MEAN_SCALE_MM)
     path = str(tmp_path / "report.json")
     files.write_json(path, result)
     with open(path) as file:
@@ -93,7 +93,7 @@ def test_report_is_complete_and_survives_json(batches, tmp_path):
 def test_joint_0_is_named_after_the_root(batches):
     collected = predictions.collect(perfect, batches)
     for root, name in {"palm": "palm", "wrist": "wrist", "middle_mcp": "wrist"}.items():
-        result = report.report(collected, MEAN_SCALE_MM, root=root)
+        result = scores.of_split(collected, MEAN_SCALE_MM, root=root)
         assert next(iter(result["per_joint"]["epe_mm"])) == name
 
 
@@ -101,7 +101,7 @@ def test_a_joint_that_is_never_visible_is_left_out(data):
     hidden = data["visible"].copy()
     hidden[:, 5] = False
     batches = batches_of({**data, "visible": hidden})
-    result = report.report(predictions.collect(perfect, batches), MEAN_SCALE_MM)
+    result = scores.of_split(predictions.collect(perfect, batches), MEAN_SCALE_MM)
     assert hand.JOINTS[5] not in result["per_joint"]["epe_mm"]
     assert len(result["per_joint"]["epe_mm"]) == 20
 
@@ -166,26 +166,23 @@ def test_the_report_says_what_was_evaluated(evaluated):
 def test_the_table_shows_the_reports_numbers(evaluated):
     result, _, _ = evaluated
     baseline = result["baselines"]["mean_pose"]
-    title, heads, *rows, last = report.table(result).splitlines()
+    title, heads, *rows, fingers, mmpose, last = report.table(result).splitlines()
     assert f"EPE {result['epe_mm']:.2f} mm" in title
     assert heads.split() == ["mm", "EPE", "mean", "median", "AUC", "20-50", "0-50", "hand3d"]
-    parts = (result, result["scale_mean"], baseline, baseline["scale_mean"])
+    parts = [part for of in (result, baseline) for part in (of, of["scale_mean"], of["aligned"])]
+    first = (
+        result["per_finger"]["epe_mm"]["thumb"],
+        result["aligned"]["per_finger"]["epe_mm"]["thumb"],
+    )
+    assert fingers.startswith("EPE / aligned: thumb {:.1f} / {:.1f}, index".format(*first))
+    assert f": MPJPE {result['mmpose']['MPJPE']:.2f}, P-MPJPE" in mmpose
     for row, part in zip(rows, parts, strict=True):
         assert row[28:].split() == [
             *(f"{part[metric]:.2f}" for metric in METRICS[:3]),
             *(f"{part[metric]:.3f}" for metric in METRICS[3:]),
         ]
     assert last == f"EPE is {1 - result['epe_mm'] / baseline['epe_mm']:.0%} below the mean pose's"
-    assert max(len(line) for line in (title, heads, *rows, last)) <= 100
-
-
-def test_the_title_says_what_chose_the_hands(data, tmp_path):
-    statistics = TrainingStatistics(data["y"][0], MEAN_SCALE_MM)
-    few = batches_of(data, 4)[:1]
-    arguments = (perfect, lambda: few, Config(input_size=SIZE), "evaluation", statistics)
-    result = report.evaluate(*arguments, str(tmp_path / "out.json"), hands_by="masks")
-    assert result["hands_by"] == "masks"
-    assert "4 samples (hands by masks), " in report.table(result).splitlines()[0]
+    assert max(len(line) for line in (title, heads, *rows, fingers, mmpose, last)) <= 100
 
 
 def test_files_of_a_report_are_named_after_it():
@@ -198,9 +195,11 @@ def test_all_joints_count_when_asked(data, tmp_path):
     statistics = TrainingStatistics(data["y"][0], MEAN_SCALE_MM)
     few = batches_of(data, 4)[:1]
     arguments = (perfect, lambda: few, Config(input_size=SIZE), "evaluation", statistics)
-    result = report.evaluate(*arguments, str(tmp_path / "out.json"), joints="all")
+    result = report.evaluate(*arguments, str(tmp_path / "out.json"), joints="all", hands_by="masks")
     assert (result["joints"], result["visible_joints"]) == ("all", 4 * hand.NUM_JOINTS)
-    assert "84 joints, hidden ones too" in report.table(result)
+    title = report.table(result).splitlines()[0]
+    assert "4 samples (hands by masks), 84 joints, hidden ones too, " in title
+    assert result["hands_by"] == "masks"
 
 
 def test_a_split_without_visible_joints_is_refused(data, tmp_path):
