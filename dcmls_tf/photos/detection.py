@@ -7,6 +7,9 @@ them. What is done between the two follows MediaPipe's published graphs `palm_de
 """
 
 import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,13 +50,22 @@ class Detector:
     """Finds hands in photos. Raises `UserError` when its networks cannot be had.
 
     max_hands: how many hands of a photo are given, the surest first.
+    min_score: the least confidence that a hand is there.
+    tiles: into how many squares, half over each other, the photo's longer side is parted for
+        hands that are small in it: into 2, 3, … up to so many; 1: the whole photo alone.
     """
 
-    def __init__(self, max_hands: int = 4, num_threads: int = 1):
+    def __init__(
+        self,
+        max_hands: int = 4,
+        num_threads: int = 1,
+        min_score: float = MIN_PRESENCE,
+        tiles: int = 1,
+    ):
         contents = detector_files.networks()
         self._palm = litert.interpreter(contents[detector_files.PALM], num_threads)
         self._landmarks = litert.interpreter(contents[detector_files.LANDMARKS], num_threads)
-        self._max_hands = max_hands
+        self._max_hands, self._min_score, self._tiles = max_hands, min_score, tiles
 
     def __call__(self, pixels: UInt8[np.ndarray, "H W 3"]) -> list[Detection]:
         """The hands in a photo, RGB, in its px.
@@ -78,30 +90,53 @@ class Detector:
 
         A square's own coordinates go from (0, 0) to (1, 1), fingers up.
         """
-        height, width = pixels.shape[:2]
-        side = max(height, width)
-        corner = np.array([width - side, height - side]) / 2
-        letterbox = np.array([[side, 0, corner[0]], [0, side, corner[1]], [0, 0, 1.0]])
-        image = cut_square(pixels, letterbox, PALM_INPUT, outside="black")
+        seen = [self._palms_in(pixels, square) for square in squares(pixels.shape, self._tiles)]
+        boxes, points, scores = (np.concatenate(of_all) for of_all in zip(*seen, strict=True))
+        return [roi_of_palm(box, p) for box, p in merge_palms(boxes, points, scores)]
+
+    def _palms_in(
+        self, pixels: UInt8[np.ndarray, "H W 3"], square: Float[np.ndarray, "3 3"]
+    ) -> tuple[Float[np.ndarray, "N 4"], Float[np.ndarray, "N 7 2"], Float[np.ndarray, "N"]]:
+        """Boxes, points and scores of the palms in a square of a photo, in the photo's px."""
+        image = cut_square(pixels, square, PALM_INPUT, outside="black")
         raw, logits = _run(self._palm, image, (18, 1))
-        boxes, points, scores = decode_palms(raw, logits[:, 0])
-        merged = merge_palms(boxes, points, scores)
-        return [
-            roi_of_palm(side * box + np.tile(corner, 2), side * p + corner) for box, p in merged
-        ]
+        boxes, points, scores = decode_palms(raw, logits[:, 0], min(MIN_SCORE, self._min_score))
+        side, corner = square[0, 0], square[:2, 2]
+        return side * boxes + np.tile(corner, 2), side * points + corner, scores
 
     def _hand(
         self, pixels: UInt8[np.ndarray, "H W 3"], roi: Float[np.ndarray, "3 3"]
     ) -> Detection | None:
         image = cut_square(pixels, roi, LANDMARKS_INPUT, outside="edge")
         joints, presence, right, _ = _run(self._landmarks, image, (63, 1, 1, 63))
-        if presence < MIN_PRESENCE:
+        if presence < self._min_score:
             return None
         uv = joints.reshape(hand.NUM_JOINTS, 3)[:, :2] / LANDMARKS_INPUT
         uv = uv @ roi[:2, :2].T + roi[:2, 2]
         box = np.concatenate([uv.min(axis=0), uv.max(axis=0)])
         side = hand.RIGHT if right > 0.5 else hand.LEFT
         return Detection(box, uv, side, float(max(right, 1 - right)), float(presence))
+
+
+def squares(shape: tuple[int, ...], tiles: int) -> list[Float[np.ndarray, "3 3"]]:
+    """The squares of a photo of `shape` that palms are looked for in: (0, 0)–(1, 1) → photo px.
+
+    The whole, and then, 2 to `tiles` along the longer side, parts of it.
+    """
+    return [square for count in range(1, tiles + 1) for square in _parts(shape, count)]
+
+
+def _parts(shape: tuple[int, ...], count: int) -> Iterator[Float[np.ndarray, "3 3"]]:
+    """`count` squares along the longer side, and as many as it takes along the other."""
+    side = 2 * max(shape[:2]) / (count + 1)
+    rows, columns = (
+        np.linspace(0, px - side, math.ceil(2 * px / side - 1e-9) - 1)
+        if px > side
+        else np.array([(px - side) / 2])
+        for px in shape[:2]
+    )
+    for top, left in itertools.product(rows, columns):
+        yield np.array([[side, 0, left], [0, side, top], [0, 0, 1.0]])
 
 
 def anchors() -> Float[np.ndarray, "2016 2"]:
@@ -115,14 +150,16 @@ def anchors() -> Float[np.ndarray, "2016 2"]:
 
 
 def decode_palms(
-    raw: Float[np.ndarray, "2016 18"], logits: Float[np.ndarray, "2016"]
+    raw: Float[np.ndarray, "2016 18"],
+    logits: Float[np.ndarray, "2016"],
+    min_score: float = MIN_SCORE,
 ) -> tuple[Float[np.ndarray, "N 4"], Float[np.ndarray, "N 7 2"], Float[np.ndarray, "N"]]:
     """Network outputs → those that score: boxes, points, scores.
 
     Boxes (left, top, right, bottom) and points are in parts of the input.
     """
     scores = 1 / (1 + np.exp(-np.clip(logits, -100, 100)))
-    keep = scores >= MIN_SCORE
+    keep = scores >= min_score
     centre = anchors()[keep]
     raw = raw[keep] / PALM_INPUT
     middle, half = centre + raw[:, :2], raw[:, 2:4] / 2
