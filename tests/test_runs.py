@@ -11,7 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dcmls_tf import addons, checkpoints, config, objective, runs
 from dcmls_tf.errors import Diverged, UserError
-from dcmls_tf.evaluation import predictions, report
+from dcmls_tf.evaluation import predictions
+from dcmls_tf.evaluation import scores as split_scores
 
 TERMS = {equation.name for equation in objective.EQUATIONS}
 
@@ -112,7 +113,7 @@ def test_the_best_model_loads_with_its_config(finished):
     evaluated = predictions.collect(
         checkpoints.pose_function(model), finished._validation_batches()
     )
-    epe_mm = report.report(evaluated, finished.statistics.mean_scale_mm)["epe_mm"]
+    epe_mm = split_scores.of_split(evaluated, finished.statistics.mean_scale_mm)["epe_mm"]
     assert epe_mm == pytest.approx(float(best["epe_mm"]), rel=1e-4)
 
 

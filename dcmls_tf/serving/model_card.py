@@ -7,7 +7,8 @@ from typing import Any
 
 from dcmls_tf import files
 from dcmls_tf.data.examples import Batch
-from dcmls_tf.evaluation import predictions, report
+from dcmls_tf.evaluation import predictions
+from dcmls_tf.evaluation import scores as split_scores
 from dcmls_tf.serving.metadata import Metadata
 
 CARD_JSON, CARD_MARKDOWN = "model_card.json", "MODEL_CARD.md"
@@ -26,7 +27,7 @@ def measure(
     mean_scale_mm: float,
 ) -> Errors:
     """EPE in mm of `predict(batch)` on batches, at the true and at the mean scale bone."""
-    scores = report.report(predictions.collect(predict, batches), mean_scale_mm)
+    scores = split_scores.of_split(predictions.collect(predict, batches), mean_scale_mm)
     errors = {"epe_mm": scores["epe_mm"], "epe_mm_scale_mean": scores["scale_mean"]["epe_mm"]}
     return {"samples": scores["samples"], **errors}
 
