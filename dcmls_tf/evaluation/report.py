@@ -175,7 +175,7 @@ def _fingers(result: Report) -> str:
     aligned = result["aligned"]["per_finger"]["epe_mm"]
     of_fingers = result["per_finger"]["epe_mm"].items()
     said = (f"{name} {epe:.1f}/{aligned[name]:.1f}" for name, epe in of_fingers)
-    return f"EPE/aligned EPE: {', '.join(said)}"
+    return f"EPE/aligned: {', '.join(said)}"
 
 
 def _mmpose(result: Report) -> str:

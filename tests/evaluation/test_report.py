@@ -174,7 +174,7 @@ def test_the_table_shows_the_reports_numbers(evaluated):
         result["per_finger"]["epe_mm"]["thumb"],
         result["aligned"]["per_finger"]["epe_mm"]["thumb"],
     )
-    assert fingers.startswith("EPE/aligned EPE: thumb {:.1f}/{:.1f}, index".format(*first))
+    assert fingers.startswith("EPE/aligned: thumb {:.1f}/{:.1f}, index".format(*first))
     assert f": MPJPE {result['mmpose']['MPJPE']:.2f}, P-MPJPE" in mmpose
     for row, part in zip(rows, parts, strict=True):
         assert row[28:].split() == [
