@@ -3,14 +3,16 @@
     python scripts/predict.py --input=docs/hand.jpg
     python scripts/predict.py --input='holiday/*.jpg' --box=120,80,300,290
     python scripts/predict.py --input=video.mp4 --out_dir=predictions
-    python scripts/predict.py --model=runs/rendered --input=0
+    python scripts/predict.py --model=runs/rendered --input=0 --mirror
+    python scripts/predict.py --input=https://example.org/hand.jpg --input=rtsp://camera/1
+    python scripts/predict.py --input=class.jpg --max_hands=20
 
 Without `--model` the shipped models answer: 2D to 3D on keypoints, or RGB where `--box` is given.
 Hands are found by MediaPipe's detector, or given: `--box` around the joints, once for each hand,
 or `--keypoints`. In videos a hand is followed from frame to frame, and its poses are smoothed
 (`--nosmooth`: each frame by itself). Writes the skeletons over every picture or video,
 `predictions.json`, `predictions.csv` and `index.html` (see `dcmls_tf/photos/output.py`). A camera
-records until Ctrl-C. Exit status 1 when a picture could not be read or predicted.
+or stream records until Ctrl-C. Exit status 1 when a picture could not be read or predicted.
 """
 
 import functools
@@ -36,7 +38,7 @@ def define_flags() -> None:
     """The options of a prediction; the model brings its own."""
     flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file (the shipped).")
     flags.DEFINE_multi_string(
-        "input", None, "Picture, folder, glob, video or camera number.", required=True
+        "input", None, "Picture, folder, glob, video, camera number or address.", required=True
     )
     flags.DEFINE_string("out_dir", "predictions", "Folder to write to.")
     asked.define_flags()
@@ -51,10 +53,11 @@ def main(_: list[str]) -> None:
     from dcmls_tf.photos.output import PredictionWriter
 
     pose_predictor = api.load(FLAGS.model).predictor
-    find_hands, follow = _finders(pose_predictor)
+    hands = asked.HandsAsked.from_flags()
+    find_hands, follow = _finders(pose_predictor, hands)
     writer = PredictionWriter(
         pose_predictor, find_hands, FLAGS.out_dir, FLAGS.focal, FLAGS.max_frames, follow,
-        FLAGS.smooth,
+        FLAGS.smooth, hands,
     )  # fmt: skip
     writer.run(inputs)
     print(f"{writer.summary()}\nwritten: {FLAGS.out_dir}")
@@ -63,14 +66,12 @@ def main(_: list[str]) -> None:
 
 
 def _finders(
-    pose_predictor: "PosePredictor",
+    pose_predictor: "PosePredictor", hands: asked.HandsAsked
 ) -> "tuple[RegionFinder, Callable[[], RegionFinder] | None]":
     """What finds the hands of a picture, and what makes such a thing for a video's frames."""
-    from dcmls_tf.photos.detection import Detector
     from dcmls_tf.photos.roads import ShippedPredictor
     from dcmls_tf.photos.tracking import Tracker
 
-    hands = asked.HandsAsked.from_flags()
     if hands.boxes and hands.keypoints_path:
         raise UserError("--box and --keypoints: give one of them")
     if hands.boxes and isinstance(pose_predictor, ShippedPredictor):
@@ -79,7 +80,7 @@ def _finders(
         raise UserError(f"--box: {FLAGS.model} reads 2D keypoints; give --keypoints, or neither")
     if not hands.detects:
         return hands.finder(), None
-    detector = Detector(hands.max_hands)
+    detector = hands.detector()
     follow = functools.partial(Tracker, detector, hands.max_hands, hands.side)
     return hands.finder(detector), follow
 

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Self
 from absl import flags
 
 from dcmls_tf import hand
-from dcmls_tf.photos import boxes
+from dcmls_tf.photos import boxes, detection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
 
-    from dcmls_tf.photos.detection import Detection
+    from dcmls_tf.photos.detection import Detection, Detector
     from dcmls_tf.photos.hands import RegionFinder
+    from dcmls_tf.photos.photo import Photo
+
+MAX_HANDS = 4
+# What a single look at a picture does not find: hands that are small in it, among many.
+MANY_TILES, MOST_TILES = 4, 8
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -51,7 +56,32 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         flag_values=flag_values,
     )
     flags.DEFINE_integer(
-        "max_hands", 4, "Hands found in a picture.", lower_bound=1, flag_values=flag_values
+        "max_hands", MAX_HANDS, "Hands found in a picture.", lower_bound=1, flag_values=flag_values
+    )
+    flags.DEFINE_float(
+        "min_score",
+        detection.MIN_PRESENCE,
+        "Least confidence of the detector in a hand.",
+        lower_bound=0,
+        upper_bound=1,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "tiles",
+        0,
+        "Hands that are small in the picture are looked for in 2, 3, … up to so many squares along "
+        f"its longer side; 1: in the whole alone; 0: {MANY_TILES} where --max_hands is above "
+        f"{MAX_HANDS}, or 1.",
+        lower_bound=0,
+        upper_bound=MOST_TILES,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_bool(
+        "mirror",
+        False,
+        "The pictures are mirrored, as selfie cameras' are: turn them back first. Sides, joints, "
+        "px and --box are of the picture turned back.",
+        flag_values=flag_values,
     )
 
 
@@ -62,8 +92,11 @@ class HandsAsked:
     boxes: tuple[tuple[float, ...], ...] = ()
     keypoints_path: str | None = None
     side: int | None = None
-    max_hands: int = 4
+    max_hands: int = MAX_HANDS
     min_confidence: float = 0.0
+    min_score: float = detection.MIN_PRESENCE
+    tiles: int = 1
+    mirror: bool = False
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues = flags.FLAGS) -> Self:
@@ -74,6 +107,9 @@ class HandsAsked:
             flag_values.side and hand.SIDES.index(flag_values.side),
             flag_values.max_hands,
             flag_values.min_confidence,
+            flag_values.min_score,
+            flag_values.tiles or (MANY_TILES if flag_values.max_hands > MAX_HANDS else 1),
+            flag_values.mirror,
         )
 
     @property
@@ -81,14 +117,29 @@ class HandsAsked:
         """Whether a detector has to find them."""
         return not self.boxes and not self.keypoints_path
 
+    def upright(self, photo: "Photo") -> "Photo":
+        """The photo that they are looked for in: turned back where it is mirrored."""
+        return photo.unmirrored() if self.mirror else photo
+
+    def detector(self) -> "Detector":
+        """What finds them. Raises `UserError` when its networks cannot be had."""
+        return detection.Detector(self.max_hands, min_score=self.min_score, tiles=self.tiles)
+
+    def said(self) -> dict[str, float | bool]:
+        """What of this an answer tells; of the detector where it was asked."""
+        if not self.detects:
+            return {"mirror": self.mirror}
+        names = "max_hands", "min_score", "tiles", "mirror"
+        return {name: getattr(self, name) for name in names}
+
     def finder(
         self, detector: "Callable[[np.ndarray], list[Detection]] | None" = None
     ) -> "RegionFinder":
         """What finds them, by `detector` or one of its own. Raises `UserError`."""
-        from dcmls_tf.photos import detection, hands
+        from dcmls_tf.photos import hands
 
         if self.detects and detector is None:
-            detector = detection.Detector(self.max_hands)
+            detector = self.detector()
         return hands.finder(
             self.boxes, self.keypoints_path, self.side, detector, self.min_confidence
         )

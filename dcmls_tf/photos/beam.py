@@ -71,7 +71,7 @@ def predict(
     out_dir = os.path.abspath(out_dir)
     joint_names = list(predictor.load(model).joint_names)
     asked.finder()  # What is wrong with it is better known now, and its networks are fetched once.
-    _start_folder(out_dir, paths, joint_names)
+    _start_folder(out_dir, paths, joint_names, asked)
     pipeline = apache_beam.Pipeline(options=options)
     failed, predicted = _predicted(pipeline, out_dir, model, asked, focal)
     _write(predicted, os.path.join(out_dir, "predictions"))
@@ -82,7 +82,9 @@ def predict(
     return Done(*(_count(result, name) for name in ("pictures", "hands", "errors")))
 
 
-def _start_folder(out_dir: str, paths: Sequence[str], joint_names: Sequence[str]) -> None:
+def _start_folder(
+    out_dir: str, paths: Sequence[str], joint_names: Sequence[str], asked: HandsAsked
+) -> None:
     """Removes what another run left, since the numbers of files differ."""
     try:
         os.makedirs(out_dir, exist_ok=True)
@@ -91,7 +93,7 @@ def _start_folder(out_dir: str, paths: Sequence[str], joint_names: Sequence[str]
                 os.remove(path)
         lines = (json.dumps(os.path.abspath(path)) + "\n" for path in paths)
         files.write(os.path.join(out_dir, "inputs.jsonl"), "".join(lines))
-        fields = {"joint_names": joint_names, "units": records.UNITS}
+        fields = {"joint_names": joint_names, "units": records.UNITS, "asked": asked.said()}
         files.write_json(os.path.join(out_dir, "fields.json"), fields)
     except OSError as error:
         raise UserError(f"--out_dir={out_dir}: cannot be written ({error.strerror})") from None
@@ -128,7 +130,7 @@ class Look(apache_beam.DoFn):
         """One picture."""
 
         def look() -> Seen:
-            picture = photo.read(path, self._focal)
+            picture = self._asked.upright(photo.read(path, self._focal))
             return picture, self._find(picture)
 
         seen = _guarded(path, look)

@@ -50,6 +50,7 @@ class DrawnPoses:
         sides = ", ".join(drawn.label(pose.region) for pose in self.poses)
         return (
             f"{len(self.poses)} hand{'' if len(self.poses) == 1 else 's'}: {sides or 'none found'}."
+            f"{' The photo is turned back.' if self.photo.mirrored else ''}"
             f" Finding {self.detection_ms:.0f} ms, model {self.model_ms:.0f} ms."
         )
 
@@ -85,12 +86,15 @@ class Demo:
     def _detector(self) -> Detector:
         return Detector()
 
-    def find(self, path: str, side: str, box: str) -> DrawnPoses:
+    def find(self, path: str, side: str, box: str, mirror: bool = False) -> DrawnPoses:
         """The poses in a photo's file, of a side or `AUTOMATIC`, in a box as text or none.
+
+        mirror: the photo is mirrored, and is turned back first; the box is in that.
 
         Raises `UserError` for a photo or box that is not good.
         """
         picture = photo.read(path)
+        picture = picture.unmirrored() if mirror else picture
         number = None if side == AUTOMATIC else hand.SIDES.index(side)
         hand_boxes = [boxes.parse(box)] if box.strip() else []
         if hand_boxes and self.predictor.needs_keypoints:
@@ -136,11 +140,11 @@ def build(predictor: PosePredictor) -> Any:
     demo = Demo(predictor)
     demo.warm_up()
 
-    def find(path, side, box):
+    def find(path, side, box, mirror):
         if not path:
             raise gr.Error("Give a photo first.", print_exception=False)
         try:
-            answer = demo.find(path, side, box or "")
+            answer = demo.find(path, side, box or "", mirror)
         except UserError as error:
             told = str(error).replace(path, os.path.basename(path))
             raise gr.Error(told, print_exception=False) from None
@@ -170,7 +174,7 @@ def build(predictor: PosePredictor) -> Any:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column():
-                photo_input, side, box = _photo_inputs(gr)
+                asked = _photo_inputs(gr)
                 button = gr.Button("Find hands", variant="primary", elem_id="find")
             with gr.Column():
                 joints = _picture(gr, "Joints", "joints", height=340)
@@ -189,7 +193,7 @@ def build(predictor: PosePredictor) -> Any:
             decoded_pose = gr.Plot(label="decoder_y: pose", elem_id="decoded_pose")
             decoded_x = _picture(gr, "decoder_x: appearance", "decoded_x")
         shown = [figure, latent, decoded_pose, decoded_x, *positions]
-        button.click(find, [photo_input, side, box], [found, joints, summary, choice, *shown])
+        button.click(find, asked, [found, joints, summary, choice, *shown])
         choice.input(show, [found, choice], shown)
         for position in positions:
             position.input(
@@ -218,11 +222,13 @@ def launch(page: Any, host: str, port: int) -> None:
     )
 
 
-def _photo_inputs(gr: Any) -> tuple[Any, Any, Any]:
-    """The photo, and which hand of it: its side and its box."""
+def _photo_inputs(gr: Any) -> list[Any]:
+    """The photo, and which hand of it: its side, its box, and whether it is mirrored."""
     photo_input = gr.Image(
         type="filepath",
         sources=["upload", "webcam"],
+        # Gradio's mirroring turns round what is uploaded, not only what is shown.
+        webcam_options=gr.WebcamOptions(mirror=False),
         label="Photo",
         height=340,
         elem_id="photo",
@@ -234,7 +240,8 @@ def _photo_inputs(gr: Any) -> tuple[Any, Any, Any]:
     with gr.Row():
         side = gr.Radio([AUTOMATIC, *hand.SIDES], value=AUTOMATIC, label="Side", elem_id="side")
         box = gr.Textbox(label="Box", placeholder="left,top,right,bottom px", elem_id="box")
-    return photo_input, side, box
+    mirror = gr.Checkbox(label="The photo is mirrored (selfie)", elem_id="mirror")
+    return [photo_input, side, box, mirror]
 
 
 def _picture(gr: Any, label: str, elem_id: str, **options: Any) -> Any:

@@ -22,6 +22,7 @@ from dcmls_tf import files
 from dcmls_tf.drawing import pages
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import drawn, photo, records, remote, sequences, smoothing, sources
+from dcmls_tf.photos.asked import HandsAsked
 from dcmls_tf.photos.hands import HandPose, RegionFinder
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
@@ -55,7 +56,7 @@ class PredictionWriter:
         follow: makes what says where the hands of a video's frames are, one for each video;
             default: `find_hands`, frame by frame.
         smooth: whether the poses of a video are made steady (`smoothing`).
-        mirror: whether the pictures are mirrored, and are turned back first.
+        asked: what was asked for, which turns mirrored pictures back and is told in the answer.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class PredictionWriter:
         max_frames: int = 0,
         follow: Callable[[], RegionFinder] | None = None,
         smooth: bool = True,
-        mirror: bool = False,
+        asked: HandsAsked | None = None,
     ):
         try:
             os.makedirs(out_dir, exist_ok=True)
@@ -75,7 +76,7 @@ class PredictionWriter:
             raise UserError(f"--out_dir={out_dir}: cannot be made ({error.strerror})") from None
         self._predictor, self._find_hands = predictor, find_hands
         self._out_dir, self._focal, self._max_frames = out_dir, focal, max_frames
-        self._follow, self._smooth, self._mirror = follow, smooth, mirror
+        self._follow, self._smooth, self._asked = follow, smooth, asked or HandsAsked()
         self._records: list[Record] = []
         self._names: set[str] = set()
         self._gallery = pages.Gallery(predictor.joint_names)
@@ -99,7 +100,11 @@ class PredictionWriter:
         done = [record for record in self._records if "error" not in record]
         hands = sum(len(record["hands"]) for record in done)
         without = sum(not record["hands"] for record in done)
-        return f"{hands} hands in {len(done)} pictures, {without} of them without a hand"
+        said = f"{hands} hands in {len(done)} pictures, {without} of them without a hand"
+        full = sum(len(record["hands"]) >= self._asked.max_hands for record in done)
+        if not self._asked.detects or not full:
+            return said
+        return f"{said}, {full} with as many as --max_hands={self._asked.max_hands} allows"
 
     def _guarded(self, source: Source) -> None:
         try:
@@ -124,15 +129,12 @@ class PredictionWriter:
             return
         kind = sequences.kind(source) if source.kind == sources.PICTURE else source.kind
         if kind == sequences.PICTURE:
-            self._drawn(self._upright(photo.read(source.content, self._focal, source.name)))
+            self._drawn(self._asked.upright(photo.read(source.content, self._focal, source.name)))
         elif kind == sequences.PAGES:
             for page in sequences.pages(source, self._focal):
-                self._drawn(self._upright(page))
+                self._drawn(self._asked.upright(page))
         else:
             self._video(source, FRAMES[kind](source, self._focal))
-
-    def _upright(self, picture: Photo) -> Photo:
-        return picture.unmirrored() if self._mirror else picture
 
     def _drawn(self, picture: Photo) -> None:
         """A picture's poses, and its drawing in a file of its own."""
@@ -151,7 +153,7 @@ class PredictionWriter:
         count = 0
         with VideoFile(path, frames.fps) as out:
             try:
-                for count, frame in enumerate(map(self._upright, frames), 1):
+                for count, frame in enumerate(map(self._asked.upright, frames), 1):
                     poses = self._predictor(frame, find_hands(frame))
                     time_s = frame.time_s or 0.0
                     if smoother:
@@ -204,7 +206,7 @@ class PredictionWriter:
     def _write(self) -> None:
         names = self._predictor.joint_names
         contents = {
-            "predictions.json": records.as_json(self._records, names),
+            "predictions.json": records.as_json(self._records, names, self._asked.said()),
             "predictions.csv": records.as_csv(self._records, names),
             "index.html": self._gallery.page(),
         }

@@ -60,9 +60,12 @@ def _hand(pose: HandPose) -> Record:
     }
 
 
-def as_json(records: Sequence[Record], joint_names: Sequence[str]) -> str:
-    """Records with what their numbers mean."""
-    return files.as_json({"joint_names": list(joint_names), "units": UNITS, "pictures": records})
+def as_json(
+    records: Sequence[Record], joint_names: Sequence[str], asked: Record | None = None
+) -> str:
+    """Records with what their numbers mean, and what was asked for."""
+    content = {"joint_names": list(joint_names), "units": UNITS, "asked": asked or {}}
+    return files.as_json({**content, "pictures": records})
 
 
 def as_csv(records: Iterable[Record], joint_names: Sequence[str]) -> str:

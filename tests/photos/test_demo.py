@@ -1,9 +1,11 @@
 """The page to try a model: what it answers, and a visit to it in a browser without internet."""
 
 import io
+import json
 import pickle
 import subprocess
 import time
+import urllib.request
 
 import hand_files
 import numpy as np
@@ -48,6 +50,18 @@ def test_a_hand_in_a_box(photo_path):
     still, _ = page.slide(latent, [0.0] * (2 * SLIDERS))
     assert np.abs(np.subtract(moved.data[-1].x, still.data[-1].x)).max() > 1
     assert page.show(found, 1) == page.show(found, -1) == page.show([], 0) == (None, None)
+
+
+def test_a_mirrored_photo_is_turned_back(tmp_path):
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    pixels[:, :40] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    answer = demo.Demo(LinearPredictor()).find(str(tmp_path / "a.png"), "left", BOX, True)
+    np.testing.assert_array_equal(answer.photo.pixels, pixels[:, ::-1])
+    assert "turned back" in answer.summary()
+    plain = demo.Demo(LinearPredictor()).find(str(tmp_path / "a.png"), "left", BOX)
+    np.testing.assert_array_equal(plain.photo.pixels, pixels)
+    assert "turned back" not in plain.summary()
 
 
 def test_a_visitor_takes_no_more_memory_than_some_numbers(tmp_path):
@@ -157,6 +171,15 @@ def test_a_visit(served, tmp_path):
         time.sleep(1)
         driver.save_screenshot(str(tmp_path / "demo.png"))
         assert browser.complaints(driver) == []
+
+
+@pytest.mark.slow
+def test_a_cameras_picture_is_taken_as_it_is(served):
+    with urllib.request.urlopen(f"{served[0]}config") as answer:
+        components = json.load(answer)["components"]
+    (photo_input,) = (c["props"] for c in components if c["props"].get("elem_id") == "photo")
+    assert photo_input["sources"] == ["upload", "webcam"]
+    assert photo_input["webcam_options"]["mirror"] is False
 
 
 @pytest.mark.slow

@@ -1,13 +1,18 @@
 """The hand detector's arithmetic against its own definitions, and the real networks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcmls_tf import hand
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import detection
+from dcmls_tf.photos.asked import MANY_TILES, HandsAsked
 
 pytest.importorskip("cv2")
+ROOT = Path(__file__).parents[2]
 rng = np.random.default_rng(0)
 
 
@@ -85,6 +90,25 @@ def test_a_square_is_cut_where_it_lies():
     np.testing.assert_allclose(cut[..., 0], np.pad(np.ones((10, 10)), 5), atol=1e-6)
 
 
+@pytest.mark.parametrize(("height", "width"), [(300, 400), (400, 300), (200, 1000), (1, 1)])
+@pytest.mark.parametrize("tiles", [1, 2, 4])
+def test_squares_cover_a_photo_and_overlap_by_half(height, width, tiles):
+    found = detection.squares((height, width, 3), tiles)
+    for square in found:
+        assert square[0, 0] == square[1, 1] > 0
+    longer, by_size = max(height, width), {}
+    for square in found:
+        by_size.setdefault(round(square[0, 0], 6), []).append(square[:2, 2])
+    assert sorted(by_size) == pytest.approx([2 * longer / (n + 1) for n in range(tiles, 0, -1)])
+    for side, corners in by_size.items():
+        for axis, px in enumerate((width, height)):
+            starts = np.unique(np.round([corner[axis] for corner in corners], 6))
+            assert starts[0] <= 1e-6
+            assert starts[-1] + side >= px - 1e-4
+            assert (np.diff(starts) <= side / 2 + 1e-4).all()
+            assert len(starts) == 1 or (starts[0] == 0 and starts[-1] + side <= px + 1e-4)
+
+
 def test_intersection_over_union():
     a, b = np.array([0, 0, 10, 10.0]), np.array([5, 0, 15, 10.0])
     assert detection.iou(a, b) == pytest.approx(50 / 150)
@@ -128,6 +152,27 @@ def test_a_mirrored_hand_is_the_other_hand(detector, frame):
     box = np.concatenate([uv.min(axis=0), uv.max(axis=0)])
     best = max(detector(mirrored), key=lambda d: detection.iou(d.box, box))
     assert best.side == (hand.LEFT if side == hand.RIGHT else hand.RIGHT)
+
+
+@pytest.mark.slow
+def test_many_small_hands_are_found_where_they_are_asked_for(detector):
+    """Eight hands, a seventh of the photo wide each, of which one look finds none."""
+    photo = Image.new("RGB", (1600, 1200), (150, 150, 150))
+    with Image.open(ROOT / "docs" / "hand.jpg") as image:
+        shown = image.convert("RGB").resize((220, 249))
+    flip = Image.Transpose.FLIP_LEFT_RIGHT
+    places = [(400 * column + 90, 600 * row + 175) for row in range(2) for column in range(4)]
+    for number, place in enumerate(places):
+        photo.paste(shown.transpose(flip) if number % 2 else shown, place)
+    asked = HandsAsked(max_hands=9, tiles=MANY_TILES)
+    found = asked.detector()(np.asarray(photo))
+    assert len(found) == 8
+    middles = np.array([(d.box[:2] + d.box[2:]) / 2 for d in found])
+    nearest = [np.linalg.norm(middles - (x + 110, y + 125), axis=-1).min() for x, y in places]
+    assert max(nearest) < 60
+    assert len(detector(np.asarray(photo))) < 4
+    (first, *_) = (d.score for d in found)
+    assert len(detection.Detector(9, min_score=first, tiles=MANY_TILES)(np.asarray(photo))) < 8
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from PIL import Image
 from dcmls_tf import hand
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import hands, output, sources
+from dcmls_tf.photos.asked import HandsAsked
 from dcmls_tf.photos.output import PredictionWriter
 from dcmls_tf.photos.sources import Source
 from dcmls_tf.photos.video import Video
@@ -80,6 +81,16 @@ def test_a_picture_gives_a_drawing_json_csv_and_a_page(tmp_path):
         u, v = (4 * uv[joint]).astype(int)  # A small picture is drawn magnified.
         near = drawn[v - 2 : v + 3, u - 2 : u + 3]
         assert (np.abs(near - hand.joint_colour(joint)).max(-1) < 60).any(), hand.JOINTS[joint]
+
+
+def test_the_limit_of_hands_is_said(tmp_path):
+    asked = HandsAsked(max_hands=2, min_score=0.4, tiles=3)
+    writer, _ = run(tmp_path, [write_picture(tmp_path / "a.png")], boxes=[BOX] * 2, asked=asked)
+    assert writer.summary().endswith("1 with as many as --max_hands=2 allows")
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert content["asked"] == {"max_hands": 2, "min_score": 0.4, "tiles": 3, "mirror": False}
+    writer, _ = run(tmp_path, [str(tmp_path / "a.png")], asked=asked)
+    assert "--max_hands" not in writer.summary()
 
 
 def test_the_csv_has_a_row_a_joint(tmp_path):
@@ -250,7 +261,7 @@ def test_pages_are_pictures_each(tmp_path):
 def test_mirrored_pictures_are_turned_back_and_it_is_said(tmp_path):
     pixels = videos.picture(0)  # Its bar is on the left.
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    _, (record,) = run(tmp_path, [str(tmp_path / "a.png")], mirror=True)
+    _, (record,) = run(tmp_path, [str(tmp_path / "a.png")], asked=HandsAsked(mirror=True))
     assert record["mirrored"]
     assert record["hands"][0]["side"] == "right"
     assert record["hands"][0]["box"] == BOX  # Of the picture that is turned back.
