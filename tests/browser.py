@@ -23,7 +23,7 @@ FLAGS = (
 
 
 @contextlib.contextmanager
-def chromium(profile_dir: Path) -> Iterator[Any]:
+def chromium(profile_dir: Path, *more_flags: str) -> Iterator[Any]:
     """A `selenium.webdriver.Chrome` with a profile of its own; pages have no internet."""
     from selenium import webdriver
 
@@ -32,7 +32,7 @@ def chromium(profile_dir: Path) -> Iterator[Any]:
     assert not missing, f"{missing} missing: apt-get install chromium chromium-driver"
     options = webdriver.ChromeOptions()
     options.binary_location = paths["chromium"]
-    for flag in (*FLAGS, f"--user-data-dir={profile_dir}"):
+    for flag in (*FLAGS, *more_flags, f"--user-data-dir={profile_dir}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(paths["chromedriver"])
@@ -41,6 +41,15 @@ def chromium(profile_dir: Path) -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
+
+
+def camera_of(frames: Path) -> tuple[str, ...]:
+    """Flags for a camera that shows a file of JPEGs, one behind the other, and nobody is asked."""
+    return (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={frames}",
+    )
 
 
 def complaints(driver: Any) -> list[Any]:
