@@ -5,14 +5,18 @@
     dynamic   int8 weights; activations are quantised as they come
     int8      int8 weights and activations, input and output too; calibrated on training data
 
-Input `x` is what the model's encoder takes, `[1, S, S, 3]` in [-0.5, 0.5] (left hands mirrored
-where the model was trained so) or `[1, 21, 2]`, and `side` `[1, 1]` for models with
---side=input. Output `joints` `[1, 21, 3]` is in scale bones, root-relative, in the crop's frame.
+Input `x` is what the model's encoder takes, `[B, S, S, 3]` in [-0.5, 0.5] (left hands mirrored
+where the model was trained so) or `[B, 21, 2]`, and `side` `[B, 1]` for models with
+--side=input. Output `joints` `[B, 21, 3]` is in scale bones, root-relative, in the crop's frame.
 Preprocessing is not in the file: decoding and cropping are the device's own business.
 
 Files of models with codes have a second signature, `spread`: `x`, `side` and standard normal
-`noise` `[1, K, D]` give `joints` `[K, 21, 3]`, poses that the model holds possible. Both share
+`noise` `[B, K, D]` give `joints` `[B, K, 21, 3]`, poses that the model holds possible. Both share
 the weights.
+
+B is one as a file is opened, and any other where an interpreter is told so by
+`resize_tensor_input`, or a signature's runner is given so many rows. Of other numbers of pixels
+than S × S an interpreter says that RESHAPE cannot take them.
 
 Each file carries `metadata.json`, with a checksum that is compared as it is loaded (`lite_file`).
 """
@@ -102,16 +106,18 @@ class _Weights(tf.Module):
 
 
 def _signatures(model: Model) -> dict[str, Any]:
-    """The concrete functions of a batch of one, by name."""
+    """The concrete functions of any batch, by name."""
     specs = {
-        name: tf.TensorSpec(value.shape, tf.float32, name)
+        name: tf.TensorSpec([None, *value.shape[1:]], tf.float32, name)
         for name, value in zip(("x", "side"), zeros_x(model.config), strict=True)
         if value is not None
     }
-    pose = tf.function(lambda **inputs: {OUTPUT: model(**inputs, training=False)})
+    pose = tf.function(
+        lambda *, x, side=None: {OUTPUT: model(_of_its_size(x), side, training=False)}
+    )
     functions = {SERVING_DEFAULT: pose.get_concrete_function(**specs)}
     if isinstance(model, DCMLS):
-        size = [1, DEFAULT_HYPOTHESES, answers.noise_size(model)]
+        size = [None, DEFAULT_HYPOTHESES, answers.noise_size(model)]
         noise = tf.TensorSpec(size, tf.float32, NOISE)
         functions[SPREAD] = _spread(model).get_concrete_function(**specs, noise=noise)
     return functions
@@ -119,8 +125,15 @@ def _signatures(model: Model) -> dict[str, Any]:
 
 def _spread(model: DCMLS) -> Any:
     return tf.function(
-        lambda *, x, noise, side=None: {OUTPUT: answers.sampled_poses(model, x, side, noise)[0]}
+        lambda *, x, noise, side=None: {
+            OUTPUT: answers.sampled_poses(model, _of_its_size(x), side, noise)
+        }
     )
+
+
+def _of_its_size(x: Float[tf.Tensor, "B *x"]) -> Float[tf.Tensor, "B *x"]:
+    """`x`, which an interpreter can be told is larger or smaller: then this cannot be computed."""
+    return tf.reshape(x, tf.concat([tf.shape(x)[:1], x.shape[1:]], 0))
 
 
 def convert(model: Model, precision: str, calibration: Iterable[Inputs] = ()) -> bytes:
@@ -159,7 +172,7 @@ def _by_signature(
         size = functions[SPREAD].structured_input_signature[1][NOISE].shape
         rng = np.random.default_rng(0)
         for inputs in examples:
-            yield SPREAD, {**inputs, NOISE: rng.normal(size=size).astype(np.float32)}
+            yield SPREAD, {**inputs, NOISE: rng.normal(size=[1, *size[1:]]).astype(np.float32)}
 
 
 def calibration_inputs(
@@ -222,15 +235,16 @@ class TFLiteModel:
         """Whether the file has the signature `spread`."""
         return SPREAD in self._runners
 
-    def __call__(self, **inputs: np.ndarray) -> Float[np.ndarray, "1 21 3"]:
-        """The `joints` of arrays with one row each."""
+    def __call__(self, **inputs: np.ndarray) -> Float[np.ndarray, "B 21 3"]:
+        """The `joints` of arrays with a row a hand; older files take one hand."""
         return self._run(SERVING_DEFAULT, inputs)
 
     def sample(self, seed: int, batch: Mapping[str, Any]) -> Float[np.ndarray, "K 21 3"]:
         """Poses that the model holds possible for a batch of one; the same seed, the same poses."""
-        size = self._runners[SPREAD].get_input_details()[NOISE]["shape"]
-        noise = np.random.default_rng(seed).normal(size=size).astype(np.float32)
-        return self._run(SPREAD, {**self._columns(batch), NOISE: noise})
+        _, count, dim = self._runners[SPREAD].get_input_details()[NOISE]["shape"]
+        noise = np.random.default_rng(seed).normal(size=[1, count, dim]).astype(np.float32)
+        y = self._run(SPREAD, {**self._columns(batch), NOISE: noise})
+        return y.reshape(count, *y.shape[-2:])  # Older files leave out the row.
 
     def _columns(self, batch: Mapping[str, Any]) -> Inputs:
         columns = {name: np.asarray(batch[name], np.float32) for name in self._inputs}
@@ -247,6 +261,8 @@ class TFLiteModel:
     def predict(self, batch: Mapping[str, Any]) -> Float[np.ndarray, "B 21 3"]:
         """The poses of a pipeline batch, in scale bones and the crop's frame."""
         columns = self._columns(batch)
+        if self._inputs["x"]["shape_signature"][0] < 0:
+            return self(**columns)
         rows = (
             {name: values[i : i + 1] for name, values in columns.items()}
             for i in range(len(columns["x"]))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from dcmls_tf import litert, variants
 from dcmls_tf.config import Config
@@ -92,6 +93,60 @@ def test_a_file_samples_the_models_poses(options, tmp_path):
     np.testing.assert_allclose(y, expected[0], atol=1e-4)
     assert np.ptp(y, axis=0).max() > 1e-2
     assert np.abs(model_file.sample(4, batch) - y).max() > 1e-3
+
+
+def as_an_outsider(content, x):
+    """The joints that LiteRT itself gives of rows, all at once: resized, quantised, invoked."""
+    interpreter = Interpreter(model_content=content)
+    (place,) = [d["index"] for d in interpreter.get_input_details() if "x" in d["name"]]
+    interpreter.resize_tensor_input(place, x.shape, strict=True)
+    interpreter.allocate_tensors()
+    (given,), (told,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero = given["quantization"]
+    values = np.clip(np.rint(x / scale + zero), -128, 127) if scale else x
+    interpreter.set_tensor(place, values.astype(given["dtype"]))
+    interpreter.invoke()
+    y = interpreter.get_tensor(told["index"])
+    scale, zero = told["quantization"]
+    return scale * (y.astype(np.float32) - zero) if scale else y
+
+
+@pytest.mark.parametrize(
+    ("options", "precision"),
+    [
+        ({"modality": "2d"}, "int8"),
+        ({"modality": "2d"}, "float32"),
+        ({"encoder": "mobilenet_v3_small"}, "int8"),
+        pytest.param({"modality": "2d"}, "float16", marks=pytest.mark.slow),
+        pytest.param({"modality": "2d"}, "dynamic", marks=pytest.mark.slow),
+        pytest.param({"encoder": "mobilenet_v3_small"}, "dynamic", marks=pytest.mark.slow),
+        pytest.param({"encoder": "resnet18"}, "float16", marks=pytest.mark.slow),
+        pytest.param({"encoder": "resnet18"}, "float32", marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_a_file_takes_any_number_of_hands_and_one_size_of_crops(options, precision, tmp_path):
+    model = model_of(**options)
+    batch = batch_of(model.config, 5)
+    x = batch["x"].numpy()
+    model_file = written(tmp_path / "a.tflite", model, precision, [{"x": row[None]} for row in x])
+    content = (tmp_path / "a.tflite").read_bytes()
+    one_by_one = np.concatenate([model_file(x=row[None]) for row in x])
+    # Convolutions of several rows add up in another order.
+    rounding = {"float32": 1e-4, "float16": 0.01, "dynamic": 0.05, "int8": 1e-4}[precision]
+    for rows in (5, 1, 3):
+        some = {"x": x[:rows], "side": np.ones(rows)}
+        np.testing.assert_allclose(model_file.predict(some), one_by_one[:rows], atol=rounding)
+        alone = as_an_outsider(content, x[:rows])
+        np.testing.assert_allclose(alone, one_by_one[:rows], atol=rounding)
+    noise = np.zeros([5, tflite.DEFAULT_HYPOTHESES, answers.noise_size(model)])
+    spread = model_file._run(tflite.SPREAD, {"x": x, "noise": noise})
+    assert spread.shape == (5, tflite.DEFAULT_HYPOTHESES, 21, 3)
+    dtype = np.int8 if precision == "int8" else np.float32
+    for size in (16, 33, 64) if model.config.modality == "rgb" else ():
+        pose = Interpreter(model_content=content).get_signature_runner(tflite.SERVING_DEFAULT)
+        with pytest.raises(RuntimeError, match="num_input_elements != num_output_elements"):
+            pose(x=np.zeros([1, size, size, 3], dtype))
 
 
 def test_what_runs_a_file_without_naming_a_signature_gets_a_pose(tmp_path):
