@@ -40,6 +40,9 @@ PALM_JOINTS = {"rhd": (WRIST, MIDDLE_MCP), "stb": (WRIST, INDEX["ring_mcp"])}
 BACKGROUND_CLASS, PERSON_CLASS = 0, 1
 HAND_CLASSES = {LEFT: range(2, 18), RIGHT: range(18, 34)}
 
+# Px of the longer side of a hand's box that is one in px: parts of a picture, 0 to 1, are smaller.
+SMALLEST_PX = 2.0
+
 # canonical = native[permutation]. Both map some rows to themselves and are involutions
 # there, so check them against joint names, never by applying one twice.
 RHD_TO_CANONICAL = np.array(

@@ -38,12 +38,14 @@ BAD_BOX = {
     "above the image": [10, -50, 40, -10],
     "far out": [-1e30, -1e30, 1e30, 1e30],
     "farther than a camera sees": [-5000, 10, 40, 40],
+    "parts of the image": [0.2, 0.3, 0.6, 1.2],
 }
 BAD_SIDE = {"two": 2, "minus one": -1, "largest": 2**31 - 1}
 BAD_UV = {
     "NaN": with_entry(UV, (3, 0), NAN),
     "infinite": with_entry(UV, (20, 1), -INF),
     "huge": with_entry(UV, (0, 0), 1e30),
+    "parts of the image": UV / 64,
     "farther than a camera sees": with_entry(UV, (0, 0), 64 * 25),
 }
 BAD_SIZE = {"NaN": [NAN, 48], "negative": [-64, 48], "half": [64, 0], "huge": [1e30, 48]}

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
+from dcmls_tf import hand
 from dcmls_tf.errors import UserError
 
 if TYPE_CHECKING:  # Clients of a server parse boxes, and need no TensorFlow for it.
@@ -41,6 +42,11 @@ def check(box: ArrayLike, size: tuple[int, int]) -> None:
     listed = ",".join(f"{value:g}" for value in np.ravel(box))
     if not (np.isfinite(box).all() and _is_ordered(box)):
         raise UserError(f"box {listed}: {WANTED}")
+    if (far - near).max() < hand.SMALLEST_PX:
+        raise UserError(
+            f"box {listed}: is smaller than {hand.SMALLEST_PX:g} px; give px of the picture, not "
+            "parts of it (0 to 1)"
+        )
     if (far <= 0).any() or (near >= size).any():
         raise UserError(f"box {listed}: lies outside of the {width}×{height} picture")
 

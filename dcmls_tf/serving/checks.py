@@ -20,6 +20,8 @@ SHORTEST_FOCAL, LARGEST_PX = 0.01, 1e6
 MAX_IN_CROP = 100.0
 # Crops are within 0.5, give or take what resizing them overshoots.
 MAX_CROP_VALUE = 0.6
+SMALL_BOX = "is smaller than 2 px; give px of the image, not parts of it (0 to 1)"
+SMALL_HAND = "lie within 2 px; give px of the image, not parts of it (0 to 1)"
 
 
 def checked(
@@ -106,6 +108,8 @@ def box(
         "or four zeros"
     )
     value = checked("box", value, good, wanted, shown=tf.concat([value, size], -1))
+    large = tf.reduce_max(far - near, -1) >= hand.SMALLEST_PX
+    value = checked("box", value, large, SMALL_BOX, shown=value)
     corners = tf.reshape(value, [-1, 2, 2])
     wanted = "reaches farther than its camera sees; give a hand's, and K in px of this image"
     return checked("box", value, _within_sight(corners, K), wanted, shown=value)
@@ -114,7 +118,9 @@ def box(
 def keypoints(
     uv: Float[tf.Tensor, "B 21 2"], K: Float[tf.Tensor, "B 3 3"]
 ) -> Float[tf.Tensor, "B 21 2"]:
-    """Keypoints that a camera can see."""
+    """Keypoints that a camera can see, at a size at which it can."""
+    extent = tf.reduce_max(tf.reduce_max(uv, 1) - tf.reduce_min(uv, 1), -1)
+    uv = checked("keypoints", uv, extent >= hand.SMALLEST_PX, SMALL_HAND)
     wanted = "reach farther than their camera sees; give px, and image_size and K of their image"
     return checked("keypoints", uv, _within_sight(uv, K), wanted, shown=uv)
 
@@ -124,6 +130,21 @@ def in_crop(x: Float[tf.Tensor, "B 21 2"]) -> Float[tf.Tensor, "B 21 2"]:
     good = tf.reduce_all(tf.abs(x) <= MAX_IN_CROP, [-2, -1])
     wanted = "lie too far from each other, or palm from them; give those of one hand, in px"
     return checked("keypoints", x, good, wanted)
+
+
+def crop_size(crops: Shaped[tf.Tensor, "B h w 3"], size: int) -> Shaped[tf.Tensor, "B S S 3"]:
+    """Crops of `size` px a side, which a signature's own shape does not see to."""
+    height, width = tf.unstack(tf.shape(crops)[1:3])
+
+    def refuse() -> tf.Tensor:
+        told = tf.strings.format(
+            f"crops: are {{}} px wide and {{}} high; resize them to {size}", (width, height)
+        )
+        with tf.control_dependencies([tf.raw_ops.Assert(condition=False, data=[told])]):
+            return tf.identity(crops)
+
+    good = tf.equal(height, size) & tf.equal(width, size)
+    return tf.cond(good, lambda: tf.identity(crops), refuse)
 
 
 def crop_values(x: Float[tf.Tensor, "B S S 3"]) -> Float[tf.Tensor, "B S S 3"]:

@@ -5,8 +5,10 @@ from anyone. So a picture's format, size and scans are read from its header and 
 GIF, WebP and JPEG XL are not taken: the size of what TensorFlow decodes is not in their headers.
 """
 
+from typing import Any
+
 import tensorflow as tf
-from jaxtyping import Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 
 from dcmls_tf import images
 from dcmls_tf.serving import checks
@@ -18,22 +20,32 @@ PNG, JPEG, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
 # Bytes that hold a PNG's or BMP's width and height, which follow each other as 4 bytes each.
 PNG_SIZE, BMP_SIZE = 16, 18
 HEAD = 26
+# What stands before EXIF's data in a JPEG and in a PNG, and how these begin in either byte order.
+EXIF_MARKERS = (b"Exif\0\0", b"eXIf")
+LITTLE_ENDIAN, BIG_ENDIAN = b"II*\0", b"MM\0*"
+# Of EXIF's entries, 12 bytes each, as many are looked through; cameras write about ten.
+ENTRIES, ENTRY = 64, 12
+ORIENTATION_TAG, LAST_ORIENTATION = 0x0112, 8
 
 
 def checked(image: Shaped[tf.Tensor, "B"]) -> tuple[Shaped[tf.Tensor, "B"], Int[tf.Tensor, "B 2"]]:
     """The pictures, and their widths and heights in px.
 
-    Refuses what is no PNG, JPEG or BMP, what has too many pixels, and JPEGs of too many scans.
+    Refuses what is no PNG, JPEG or BMP, what has too many pixels, JPEGs of too many scans, and
+    what EXIF says is to be turned: nothing here turns it, so that poses would lie on their side.
     """
     size = tf.map_fn(_size, image, fn_output_signature=tf.TensorSpec([2], tf.int64))
     known = tf.reduce_all(size > 0, -1)
-    image = checks.checked("image", image, known, "is no PNG, JPEG or BMP; give one")
+    image = checks.checked("image", image, known, "is no PNG, JPEG or BMP; convert it to one")
     few = tf.reduce_prod(tf.cast(size, tf.float32), -1) <= MOST_PIXELS
     wanted = f"has more than {MOST_PIXELS / 1e6:.0f} million pixels; reduce it first"
     image = checks.checked("image", image, few, wanted, shown=size)
     scans = tf.map_fn(_scans, image, fn_output_signature=tf.TensorSpec([], tf.int32))
     wanted = f"is a JPEG of more than {images.MOST_SCANS} scans; store it anew"
-    return checks.checked("image", image, scans <= images.MOST_SCANS, wanted, shown=scans), size
+    image = checks.checked("image", image, scans <= images.MOST_SCANS, wanted, shown=scans)
+    turned = tf.map_fn(_orientation, image, fn_output_signature=tf.TensorSpec([], tf.int32))
+    wanted = "is turned by its EXIF orientation; turn its pixels upright and leave the tag out"
+    return checks.checked("image", image, turned <= images.UPRIGHT, wanted, shown=turned), size
 
 
 def _size(content: Shaped[tf.Tensor, ""]) -> Int[tf.Tensor, "2"]:
@@ -73,3 +85,34 @@ def _scans(content: Shaped[tf.Tensor, ""]) -> Int[tf.Tensor, ""]:
         lambda: tf.shape(tf.strings.split([content], images.START_OF_SCAN).values)[0] - 1,
         lambda: 0,
     )
+
+
+def _orientation(content: Shaped[tf.Tensor, ""]) -> Int[tf.Tensor, ""]:
+    """EXIF's orientation, 1 to 8; 0 where a picture has none that is known."""
+    pieces = [tf.strings.split([content], marker).values[1:2] for marker in EXIF_MARKERS]
+    tiff = tf.concat([*pieces, [b""]], 0)[0]
+    return tf.cond(
+        _starts(tiff, LITTLE_ENDIAN) | _starts(tiff, BIG_ENDIAN),
+        lambda: _tagged_orientation(tiff, _starts(tiff, LITTLE_ENDIAN)),
+        lambda: 0,
+    )
+
+
+def _tagged_orientation(
+    tiff: Shaped[tf.Tensor, ""], little_endian: Bool[tf.Tensor, ""]
+) -> Int[tf.Tensor, ""]:
+    """The orientation among the entries of EXIF's first directory; 0 where it is not."""
+    length = tf.strings.length(tiff)
+    padded = tiff + bytes(2 + ENTRIES * ENTRY)
+
+    def numbers(place: Int[tf.Tensor, ""] | int, count: int, dtype: Any) -> tf.Tensor:
+        part = tf.strings.substr(padded, place, count * dtype.size)
+        both = (tf.io.decode_raw(part, dtype, little_endian=order) for order in (True, False))
+        return tf.cast(tf.reshape(tf.where(little_endian, *both), [count]), tf.int32)
+
+    directory = tf.clip_by_value(numbers(4, 1, tf.int32)[0], 0, length)
+    count = numbers(directory, 1, tf.uint16)[0]
+    entries = tf.reshape(numbers(directory + 2, ENTRIES * ENTRY // 2, tf.uint16), [ENTRIES, -1])
+    mine = (entries[:, 0] == ORIENTATION_TAG) & (tf.range(ENTRIES) < count)
+    known = entries[:, 4] <= LAST_ORIENTATION  # Others mean nothing.
+    return tf.reduce_max(tf.where(mine & known, entries[:, 4], 0))

@@ -136,6 +136,7 @@ def from_crops(
 
     Refuses what `checks` does.
     """
+    crops = checks.crop_size(crops, config.input_size)
     side = checks.side(rows_like(side, crops, "side"))
     x = (
         tf.cast(crops, tf.float32) / 255 - 0.5

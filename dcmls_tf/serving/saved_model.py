@@ -86,7 +86,10 @@ def save(
             files.write_json(path, metadata)
             served.metadata = tf.saved_model.Asset(path)
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(served, partial, signatures=served.signatures(), options=options)
+            signatures = served.signatures()
+            for name_of_one, function in signatures.items():
+                setattr(served, name_of_one, function)  # Loaded, it keeps its Python defaults.
+            tf.saved_model.save(served, partial, signatures=signatures, options=options)
         if with_warm_up:
             name = os.path.basename(os.path.abspath(out_dir))
             warm_up.write(os.path.join(partial, warm_up.WARM_UP_FILE), served, name)

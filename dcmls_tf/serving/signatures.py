@@ -7,6 +7,8 @@ disk. The batch dimension is free, inputs and outputs are named:
 |---|---|---|---|
 | `serving_default` | RGB | a photo | `joints`, `joints_mm`, `uv`, `root_mm` |
 | `serving_default`, `keypoints` | 2D | keypoints | `joints`, `joints_mm` |
+| `photo` | RGB | `image` alone | as `serving_default` |
+| `keypoints_alone` | 2D | `keypoints` alone | as `serving_default` |
 | `crops`, `crops_float` | RGB | crops | `joints`, `joints_mm` |
 | `encode` | both | as `serving_default` | `z_h`, `z_c`, `z_h_std`, `z_c_std` |
 | `decode` | both | `z_h`, `z_c` (x's own) | `joints`, `joints_mm`, and `x`'s reconstruction |
@@ -14,10 +16,10 @@ disk. The batch dimension is free, inputs and outputs are named:
 
 Inputs, `B` hands at once; all but the first have a default:
 
-    image      [B] text: encoded PNG, JPEG or BMP of at most 50 million pixels; EXIF orientation
-               is not applied
-    box        [B, 4] float32: left, top, right, bottom px of the joints' tight box; the crop's
-               margin is added here. Zeros: the whole image is the crop
+    image      [B] text: encoded PNG, JPEG or BMP of at most 50 million pixels, upright: one that
+               EXIF says is to be turned is refused
+    box        [B, 4] float32: left, top, right, bottom px of the joints' tight box, not parts of
+               the image; the crop's margin is added here. Zeros: the whole image is the crop
     keypoints  [B, 21, 2] float32 px, joint 0 the wrist
     palm       [B, 2] float32 px, for models whose root is the palm. Zeros: midway between the
                two joints that the training data has it between
@@ -25,7 +27,7 @@ Inputs, `B` hands at once; all but the first have a default:
     side       [B] int32: 0 left, 1 right (default)
     K          [B, 3, 3] float32 intrinsics. Zeros: not known, see below
     crops      [B, S, S, 3] uint8, square crops around the hand, as in the photo: left hands are
-               mirrored here. `crops_float`: float32 in [-0.5, 0.5]
+               mirrored here. `crops_float`: float32 in [-0.5, 0.5]. Of another size: refused
     seed       [B] int32: the same seed gives the same samples
 
 Outputs:
@@ -49,7 +51,9 @@ status: a bad row refuses the request that it is in, and where a server puts the
 several clients together, theirs too. So batching is off by default (docs/deployment.md).
 
 A SignatureDef holds the defaults, but servers older than it demand every input, and batching
-demands the same number of rows in all of them: a careful client sends them all.
+demands the same number of rows in all of them: a careful client sends them all, or asks the
+signatures that have one input. Python's `tf.saved_model.load(folder).signatures` demand all inputs
+too; the functions of the same names, `tf.saved_model.load(folder).serving_default`, do not.
 """
 
 from collections.abc import Callable
@@ -73,6 +77,8 @@ from dcmls_tf.serving.preprocessing import (
 )
 from dcmls_tf.variants import Model
 
+# Signatures of one input.
+PHOTO_ALONE, KEYPOINTS_ALONE = "photo", "keypoints_alone"
 SERVING_DEFAULT, ENCODE, DECODE, HYPOTHESES = "serving_default", "encode", "decode", "hypotheses"
 # Poses that `hypotheses` samples.
 DEFAULT_HYPOTHESES = 16
@@ -139,12 +145,16 @@ class ServedModel(tf.Module):
         if config.modality == "rgb":
             source, seeded_source = _of_photo, _of_photo_and_seed
             signatures = {
+                PHOTO_ALONE: _of_photo_alone(config, answers.pose),
                 "crops": _of_crops(config, tf.uint8, answers.pose),
                 "crops_float": _of_crops(config, tf.float32, answers.pose),
             }
         else:
             source, seeded_source = _of_keypoints, _of_keypoints_and_seed
-            signatures = {"keypoints": source(config, answers.pose)}
+            signatures = {
+                KEYPOINTS_ALONE: _of_keypoints_alone(config, answers.pose),
+                "keypoints": source(config, answers.pose),
+            }
         signatures[SERVING_DEFAULT] = source(config, answers.pose)
         if answers.has_codes:
             signatures[ENCODE] = source(config, answers.codes)
@@ -174,6 +184,14 @@ def _of_photo(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Sign
     return signature
 
 
+def _of_photo_alone(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    @tf.function(input_signature=[PHOTO["image"]])
+    def signature(image):
+        return answer(preprocessing.from_photos(config, image))
+
+    return signature
+
+
 def _of_photo_and_seed(
     config: Config, answer: Callable[[NetworkInputs, tf.Tensor], Answer]
 ) -> Signature:
@@ -192,6 +210,14 @@ def _of_keypoints(config: Config, answer: Callable[[NetworkInputs], Answer]) -> 
     @tf.function(input_signature=list(KEYPOINTS.values()))
     def signature(keypoints, palm=no_palm, image_size=no_size, side=right, K=no_K):
         return answer(preprocessing.from_keypoints(config, keypoints, palm, image_size, side, K))
+
+    return signature
+
+
+def _of_keypoints_alone(config: Config, answer: Callable[[NetworkInputs], Answer]) -> Signature:
+    @tf.function(input_signature=[KEYPOINTS["keypoints"]])
+    def signature(keypoints):
+        return answer(preprocessing.from_keypoints(config, keypoints))
 
     return signature
 

@@ -4,7 +4,9 @@
     python export/serving/client.py --image=photo.jpg --protocol=rest --server=localhost:8501
 
 Writes `<photo>.hand.png`, the joints over the photo, and `<photo>.hand.json`, the answer. The
-box is the hand's, left, top, right, bottom in px; without it the hand has to fill the photo.
+box is the hand's, left, top, right, bottom in px of the upright photo; without it the hand has to
+fill the photo. The server takes upright PNG, JPEG and BMP alone: TIFF, WebP, AVIF and HEIC are
+converted here, and photos that lie on their side are turned.
 """
 
 import base64
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 import requests
 from absl import flags
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from dcmls_tf import app, files, hand
 from dcmls_tf.drawing import skeletons
@@ -60,12 +62,16 @@ def main(_):
 
 
 def read_photo(path: str) -> Image.Image:
-    """The photo as RGB, upright as its EXIF says. Raises `UserError`."""
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise UserError(f"--image={path}: cannot be read ({error}); give a PNG or JPEG") from None
+    """The photo as RGB, upright as its EXIF says, of any kind that `predict.py` reads.
+
+    Raises `UserError`.
+    """
+    from dcmls_tf.photos import photo as photo_files
+
+    with photo_files.opened(path, f"--image={path}") as image:
+        if photo_files.several(image):
+            raise UserError(f"--image={path}: holds several pictures; give one of them")
+        return photo_files.to_rgb(ImageOps.exif_transpose(image))
 
 
 def request_inputs(photo: Image.Image, box: list[float], side: int, focal: float) -> Arrays:

@@ -41,6 +41,7 @@ def test_a_window_is_the_photo_around_the_box():
         ([np.nan, 10, 20, 40], "left < right"),
         ([200, 10, 220, 40], "outside of the 200×150 picture"),
         ([10, -50, 20, 0], "outside of the 200×150 picture"),
+        ([0.2, 0.3, 0.6, 1.0], "smaller than 2 px; give px of the picture, not parts of it"),
     ],
 )
 def test_a_box_that_shows_nothing_is_refused(box, said):

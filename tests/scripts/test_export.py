@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -151,6 +152,34 @@ def test_a_process_without_python_tensorflow_gives_the_checkpoints_joints(
     with np.load(tmp_path / "out.npz") as answer:
         np.testing.assert_allclose(answer["joints"], expected, atol=1e-4)
         np.testing.assert_allclose(answer["joints_mm"], 36.5 * expected, atol=1e-2)
+
+
+def test_what_the_documentation_shows_runs(exported, frames, tmp_path):
+    with open(os.path.join(ROOT, "docs", "deployment.md")) as file:
+        (snippet,) = re.findall(r"```python\n(import tensorflow.*?)```", file.read(), re.DOTALL)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "hands").symlink_to(exported[2])
+    pixels = tf.io.decode_image(frames[0]["image"][0], channels=3)
+    photo = tf.io.encode_jpeg(pixels, quality=95).numpy()
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    told = run(sys.executable, "-c", snippet, cwd=tmp_path).stdout
+    joints = np.array(told.replace("[", " ").replace("]", " ").split(), float).reshape(21, 3)
+    expected = saved_model.load(str(exported[2])).answer("photo", image=np.array([photo], object))
+    np.testing.assert_allclose(joints, expected["joints_mm"][0], rtol=1e-4, atol=1e-3)
+
+
+def test_python_has_the_defaults_and_the_checks_of_the_export(exported, frames):
+    inputs, expected = frames
+    model = tf.saved_model.load(str(exported[2] / "1"))
+    known = {name: tf.constant(inputs[name][:2]) for name in ("image", "box", "K")}
+    left_out = model.serving_default(**known, side=tf.constant(inputs["side"][:2]))
+    np.testing.assert_allclose(left_out["joints"], expected[:2], atol=1e-4)
+    alone = model.serving_default(known["image"])
+    np.testing.assert_array_equal(model.photo(known["image"])["uv"], alone["uv"])
+    small = {"crops": tf.zeros([1, 48, 64, 3], tf.uint8), "side": tf.constant([hand.RIGHT])}
+    wanted = "crops: are 64 px wide and 48 high; resize them to 64"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=wanted):
+        model.signatures["crops"](**small)
 
 
 def test_tensorflows_own_command_runs_the_export(exported, frames, tmp_path):

@@ -101,6 +101,15 @@ def test_crops_out_of_range_are_named(value):
     refused(lambda: preprocessing.from_crops(RGB, tf.constant(bad)), "crops")
 
 
+def test_crops_of_another_size_are_refused_by_the_sizes():
+    for height, width in ((64, 32), (32, 64), (16, 64)):
+        crops = tf.zeros([2, height, width, 3], tf.uint8)
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            preprocessing.from_crops(RGB, crops)
+        wanted = f"crops: are {width} px wide and {height} high; resize them to 32"
+        assert checks.refusal(raised.value) == wanted
+
+
 @pytest.mark.parametrize("name", ["box", "K", "side"])
 def test_inputs_of_other_numbers_of_rows_are_named(name):
     given = {"box": BOX, "K": K, "side": np.int32(1)}

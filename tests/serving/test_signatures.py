@@ -223,12 +223,26 @@ def test_many_hypotheses_are_about_as_wide_as_the_posterior():
 def test_every_variant_has_its_signatures(latent):
     names = set(signatures_of(model_of(latent=latent, modality="2d")))
     codes = set() if latent == "none" else {"encode", "decode", "hypotheses"}
-    assert names == {"serving_default", "keypoints"} | codes
+    assert names == {"serving_default", "keypoints", "keypoints_alone"} | codes
 
 
 def test_a_model_of_photos_also_takes_crops(rgb):
-    names = {"serving_default", "crops", "crops_float", "encode", "decode", "hypotheses"}
+    names = {"serving_default", "photo", "crops", "crops_float", "encode", "decode", "hypotheses"}
     assert set(signatures_of(rgb)) == names
+
+
+def test_a_photo_alone_is_a_right_hand_that_fills_it(rgb):
+    photos = [tf.io.encode_png(smooth(48, 64)).numpy() for _ in range(2)]
+    alone, told = (ask(rgb, name, image=photos) for name in ("photo", "serving_default"))
+    assert set(alone) == set(told) == {"joints", "joints_mm", "uv", "root_mm"}
+    np.testing.assert_array_equal(alone["joints_mm"], told["joints_mm"])
+
+
+def test_keypoints_alone_are_a_right_hands():
+    model = model_of(modality="2d")
+    uv = rng.uniform(50, 250, (2, 21, 2)).astype(np.float32)
+    alone, told = (ask(model, name, keypoints=uv) for name in ("keypoints_alone", "keypoints"))
+    np.testing.assert_array_equal(alone["joints_mm"], told["joints_mm"])
 
 
 @pytest.mark.parametrize("kind", ["grey", "16-bit", "rgba", "jpeg", "grey jpeg", "cmyk", "bmp"])
