@@ -14,7 +14,7 @@ from dcmls_tf.photos.detection import Detection
 from dcmls_tf.photos.keypoints import Keypoints
 from dcmls_tf.photos.photo import Photo
 
-GIVEN, DETECTED, ASSUMED = "given", "detected", "assumed"
+GIVEN, DETECTED, COMPARED, ASSUMED = "given", "detected", "compared", "assumed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +22,12 @@ class HandRegion:
     """Where a hand is in a photo, in px of the file, and which hand it is.
 
     box: left, top, right, bottom, tight around the joints.
-    side: `hand.LEFT` or `hand.RIGHT`; `side_from` says how it is known: `given`, `detected` or
-        `assumed`.
+    side: `hand.LEFT` or `hand.RIGHT`; `side_from` says how it is known: `given`, `detected`,
+        `compared` (see `sides`) or `assumed`.
     keypoints: the joints, where they are known.
     score: the detector's confidence, where it found the hand.
+    side_score: the detector's confidence in the side it says, 0.5 to 1; in videos, where earlier
+        frames count as well, `None`.
     track: in a video, the hand's number, the same in all its frames.
     filled: names of keypoints that were not given, or not surely, and put in line with others.
     """
@@ -37,6 +39,7 @@ class HandRegion:
     score: float | None = None
     track: int | None = None
     filled: tuple[str, ...] = ()
+    side_score: float | None = None
 
     @classmethod
     def from_keypoints(
@@ -61,7 +64,8 @@ class HandRegion:
     def from_detection(cls, detection: Detection, photo: Photo) -> Self:
         """The region of a hand that was detected in a photo's `pixels`."""
         uv = detection.uv / photo.reduction
-        return cls.from_keypoints(uv, detection.side, DETECTED, detection.score)
+        region = cls.from_keypoints(uv, detection.side, DETECTED, detection.score)
+        return dataclasses.replace(region, side_score=detection.side_score)
 
     def of_side(self, side: int) -> Self:
         """The same region, its side being given."""

@@ -7,6 +7,7 @@ So `uv` is the model's pose seen through the photo's camera, and `root_mm` is no
 two guesses that the hand has the mean size and the camera its focal length (`photo.camera`).
 """
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Float, Shaped
 
 from dcmls_tf import geometry, hand, placement
 from dcmls_tf.errors import Diverged, UserError
-from dcmls_tf.photos import backends, boxes
+from dcmls_tf.photos import backends, boxes, sides
 from dcmls_tf.photos.backends import PoseBackend
 from dcmls_tf.photos.boxes import Window
 from dcmls_tf.photos.hands import HandPose, HandRegion
@@ -46,7 +47,10 @@ class PosePredictor:
 
     def __call__(self, photo: Photo, regions: Iterable[HandRegion]) -> list[HandPose]:
         """The pose of each hand. Raises `UserError` for a bad box or a pose that is not finite."""
-        return [self._pose(photo, region) for region in regions]
+        pose_of = functools.partial(self._pose, photo)
+        if self.config.modality != "2d":
+            return [pose_of(region) for region in regions]
+        return [sides.explained(region, pose_of) for region in regions]
 
     def encode(
         self, photo: Photo, region: HandRegion

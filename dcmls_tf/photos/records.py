@@ -18,6 +18,9 @@ UNITS = {
     "joints_mm": "mm relative to the root joint; camera frame: x right, y down, z forward",
     "root_mm": "mm in the camera frame, if the hand has the training set's mean size",
     "mirrored": "whether the file is mirrored (--mirror); all else is of it turned back",
+    "side_from": "given; detected; compared: detected unsurely, and of both sides' poses the one "
+    "that explains the keypoints better is taken; assumed",
+    "side_score": "the detector's confidence in the side that it says; null where it says none",
     "track": "in a video, the hand's number, the same in all its frames",
     "filled": "keypoints that --keypoints has not, or not surely, and that were put in line",
     "std_mm": "mm, spread of sampled poses; null where the model cannot sample",
@@ -49,6 +52,7 @@ def _hand(pose: HandPose) -> Record:
     return {
         "side": hand.SIDES[pose.region.side],
         "side_from": pose.region.side_from,
+        "side_score": pose.region.side_score,
         "score": pose.region.score,
         "track": pose.region.track,
         "filled": list(pose.region.filled),

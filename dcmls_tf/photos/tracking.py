@@ -131,7 +131,7 @@ class Tracker:
 
     def _region(self, track: _Track, photo: Photo) -> HandRegion:
         region = HandRegion.from_detection(track.seen, photo)
-        region = dataclasses.replace(region, side=track.side, track=track.number)
+        region = dataclasses.replace(region, side=track.side, side_score=None, track=track.number)
         return region if self._side is None else region.of_side(self._side)
 
 
