@@ -72,8 +72,6 @@ def _finders(
     from dcmls_tf.photos.roads import ShippedPredictor
     from dcmls_tf.photos.tracking import Tracker
 
-    if hands.boxes and hands.keypoints_path:
-        raise UserError("--box and --keypoints: give one of them")
     if hands.boxes and isinstance(pose_predictor, ShippedPredictor):
         _ = pose_predictor.of_pixels  # If it is missing, that is said once and at once.
     if hands.boxes and pose_predictor.needs_keypoints:

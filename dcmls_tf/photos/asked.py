@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from absl import flags
 
 from dcmls_tf import hand
+from dcmls_tf.errors import UserError
 from dcmls_tf.photos import boxes, detection
 
 if TYPE_CHECKING:
@@ -100,7 +101,12 @@ class HandsAsked:
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues = flags.FLAGS) -> Self:
-        """What the command line asks for. Raises `UserError` for a box that is none."""
+        """What the command line asks for.
+
+        Raises `UserError` for a box that is none, and for boxes and keypoints together.
+        """
+        if flag_values.box and flag_values.keypoints:
+            raise UserError("--box and --keypoints: give one of them")
         return cls(
             tuple(tuple(boxes.parse(text)) for text in flag_values.box),
             flag_values.keypoints,

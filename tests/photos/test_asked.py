@@ -29,6 +29,8 @@ def test_flags_say_which_hands():
     assert said("--keypoints=a.json").keypoints_path == "a.json"
     with pytest.raises(UserError, match=r"^box 1,2,3: give left"):
         said("--box=1,2,3")
+    with pytest.raises(UserError, match=r"^--box and --keypoints: give one of them$"):
+        said("--box=1,2,30,40", "--keypoints=a.json")
 
 
 def test_mirrored_pictures_are_turned_back():
