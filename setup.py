@@ -13,6 +13,7 @@ NAMES = [
     "train",
     "evaluate",
     "predict",
+    "convert",
     "batch",
     "demo",
     "prepare",
@@ -36,6 +37,8 @@ OPENCV = ["opencv-python-headless>=4.11,<6"]
 NOT_BETWEEN = ",".join(f"!=2.{minor}.*" for minor in range(16, 21))
 SERVING = [f"tensorflow-serving-api>=2.15.1,<2.22,{NOT_BETWEEN}"]
 TRIMESH = ["trimesh>=4.4"]
+# Embree has no wheel for Linux on Arm; all but rendering works there.
+EMBREE = 'embreex>=4.4,<5; platform_machine != "aarch64"'
 PREDICT = [
     "av>=16,<19",
     "OneEuroFilter>=0.2.1,<0.3",
@@ -85,7 +88,7 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "render": ["embreex>=4.4,<5", *OPENCV, "scikit-image>=0.24", *TRIMESH],
+        "render": [EMBREE, *OPENCV, "scikit-image>=0.24", *TRIMESH],
         "export": [*LITERT, *SERVING],
         "predict": PREDICT,
         "detect": PREDICT,
@@ -106,9 +109,12 @@ setup(
         "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10", "mkdocstrings-python>=2,<3"],
         "dev": [
+            "bvhio>=1.5,<2",
             "hypothesis>=6.140",
             "import-linter>=2.17,<3",
             "pre-commit>=4",
+            "pycocotools>=2.0.8",
+            "pygltflib>=1.16",
             "pyright==1.1.414",
             "pytest>=9",
             "pytest-cov>=7",

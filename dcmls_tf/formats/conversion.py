@@ -101,12 +101,19 @@ def _gltf(pictures: Sequence[Picture]) -> Files:
 
 def _bvh(pictures: Sequence[Picture]) -> Files:
     for stem, frames in _named(pictures):
+        step = frame_time_s(frames)
         for one in moving(frames):
-            step = float(np.median(np.diff(one.times_s))) if len(one.times_s) > 1 else FRAME_TIME_S
             shown = held(one.times_s, step)
             animation = skeleton.animate(one.xyz_mm[shown], one.side)
             name = f"{stem}.{hand.SIDES[one.side]}_hand_{one.track}.bvh"
             yield name, bvh.text(animation, step)
+
+
+def frame_time_s(frames: Sequence[Picture]) -> float:
+    """The usual time from one of a file's pictures to the next."""
+    times = np.array([frame.time_s or 0.0 for frame in frames])
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return step if step > 0 else FRAME_TIME_S
 
 
 def held(times_s: Float[np.ndarray, " T"], step: float) -> np.ndarray:

@@ -15,7 +15,6 @@ x, −y, −z. A camera at the origin that looks along −Z sees what the photo'
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -96,7 +95,7 @@ class Animation:
 
 
 def animate(xyz_mm: Float[np.ndarray, "T 21 3"], side: int) -> Animation:
-    """Poses in the camera's frame as an `Animation`. No two joints of a bone may be in one place."""
+    """Poses in the camera's frame as an `Animation`."""
     joints = xyz_mm * TO_WORLD
     bones = joints[:, 1:] - joints[:, hand.PARENTS[1:]]
     lengths = np.linalg.norm(bones, axis=-1)
@@ -140,7 +139,7 @@ def shortest(start: Float[np.ndarray, "3"], end: Float[np.ndarray, "T 3"]) -> np
 
 
 def euler_zxy(rotations: Float[np.ndarray, "*B 3 3"]) -> Float[np.ndarray, "*B 3"]:
-    """Angles z, x, y in radians with rotation = Rz Rx Ry, as BVH's Zrotation Xrotation Yrotation."""
+    """Angles z, x, y in radians of rotations Rz Rx Ry, as BVH has them."""
     r = rotations
     x = np.arcsin(np.clip(r[..., 2, 1], -1, 1))
     z = np.arctan2(-r[..., 0, 1], r[..., 1, 1])
@@ -192,8 +191,3 @@ def _cross_matrices(v: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 3 3"]:
     zero = np.zeros(len(v))
     x, y, z = v.T
     return np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
-
-
-def names() -> Sequence[str]:
-    """The names of `NODES`."""
-    return [node.name for node in NODES]
