@@ -1,5 +1,6 @@
 """A script's frame: the command line → its `main` → an exit status."""
 
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -17,9 +18,9 @@ def run(main: Callable[[list[str]], object], arguments: bool = False) -> None:
 
     arguments: whether `main` takes what is no flag, such as what comes after `--`.
 
-    A `UserError`, a flag that is not valid, an argument that is no flag, and a disk that is full
-    or cannot be written become one line on stderr and status 1; an interrupt (Ctrl-C) exits with
-    130, a training that SIGTERM ended with 143.
+    A `UserError`, a flag that is not valid, an argument that is no flag, a disk that is full or
+    cannot be written, and memory that does not suffice become one line on stderr and status 1; an
+    interrupt (Ctrl-C) exits with 130, a training that SIGTERM ended with 143.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -34,7 +35,7 @@ def run(main: Callable[[list[str]], object], arguments: bool = False) -> None:
             print("interrupted", file=sys.stderr)
             sys.exit(INTERRUPTED)
         except Exception as error:
-            said = files.refusal(error)
+            said = files.refusal(error) or _out_of_memory(error)
             if said is None:
                 raise
             _fail(UserError(said))
@@ -65,6 +66,19 @@ def _parse(argv: list[str]) -> list[str]:
 def _check_no_arguments(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}: options are given as --name=value")
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    """What is said where memory did not suffice, TensorFlow's errors too; else `None`."""
+    # By its name: nothing here brings TensorFlow.
+    if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+        return None
+    tensor = re.search(r"shape ?(\[[\d,]*\])", str(error))
+    what = f" for numbers of shape {tensor[1]}" if tensor else ""
+    return (
+        f"memory does not suffice{what}; give smaller batches (--batch_size), networks or "
+        "pictures, or end what else runs"
+    )
 
 
 def _fail(error: Exception) -> NoReturn:

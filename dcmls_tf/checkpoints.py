@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BEST_FOLDER = "best"
 RESUMABLE_FOLDER = "checkpoints"
 RESUMABLE_KEPT = 2
+# TensorFlow takes checkpoints' paths for patterns, by which it would remove those of other runs.
+PATTERNS = "*?[\\"
 _PREFIX = "ckpt"  # as `tf.train.CheckpointManager` has it
 
 
@@ -54,6 +56,10 @@ class Checkpoints:
     def latest_checkpoint(self) -> str | None:
         """The path of the newest one, whole or not."""
         return next(iter(_found(self._folder)), None)
+
+    def is_whole(self) -> bool:
+        """Whether there is a newest one, and all of it can be read."""
+        return bool(self.latest_checkpoint and _damage(self.latest_checkpoint) is None)
 
     def save(self, step: int) -> None:
         """Writes a checkpoint and removes those that are too many.
@@ -121,6 +127,15 @@ def resumable(trainer: "Trainer", run_dir: str) -> Checkpoints:
     return Checkpoints(trainer.checkpointed(), weights, folder, RESUMABLE_KEPT)
 
 
+def check_name(run_dir: str, flag: str = "run_dir") -> None:
+    """Raises `UserError` for a folder that no checkpoints can be in."""
+    if any(character in run_dir for character in PATTERNS):
+        raise UserError(
+            f"--{flag}={run_dir}: TensorFlow takes {' '.join(PATTERNS)} in a name for a pattern; "
+            "rename the folder"
+        )
+
+
 def remove_temporary(folder: str) -> None:
     """Removes what killed or failed writes left in a folder of checkpoints."""
     for path in glob.glob(os.path.join(glob.escape(folder), f"{_PREFIX}-*_temp*")):
@@ -164,7 +179,13 @@ def _fits(otherwise: str) -> Iterator[None]:
         raise UserError(otherwise) from None
 
 
+def are_in(folder: str) -> bool:
+    """Whether a folder has checkpoints, whole or not."""
+    return bool(_found(folder))
+
+
 def _best_of(run_dir, flag="run_dir"):
+    check_name(run_dir, flag)
     newest = next(iter(_found(os.path.join(run_dir, BEST_FOLDER))), None)
     if newest is None:
         raise UserError(f"--{flag}: {run_dir} has no finished epoch yet; train it first")

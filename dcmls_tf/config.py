@@ -6,6 +6,7 @@ passed down and stored beside each run as `config.json`.
 
 import dataclasses
 import json
+import math
 import os
 from typing import Any, Literal, Self, get_args
 
@@ -177,7 +178,9 @@ class Config:
     )
     batch_size: int = option(64, "Batch over all devices.", lower=1)
     epochs: int = option(100, "Passes over the training data.", lower=1)
-    seed: int = option(0, "Seed of weights, order, augmentation and latent samples.", lower=0)
+    seed: int = option(
+        0, "Seed of weights, order, augmentation and latent samples.", lower=0, upper=2**32 - 1
+    )
     deterministic: bool = option(
         False,
         "Bit-equal runs on machines of one kind, by slower operations where TensorFlow has a "
@@ -285,6 +288,8 @@ def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
     if choices and value not in choices:
         raise UserError(f"--{field.name}={value}: use one of {', '.join(choices)}")
     lower, upper = field.metadata["lower"], field.metadata["upper"]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{field.name}={value}: must be finite")
     if (lower is not None and not value >= lower) or (upper is not None and not value <= upper):
         bounds = f"at least {lower}" if upper is None else f"from {lower} to {upper}"
         raise UserError(f"--{field.name}={value}: must be {bounds}")

@@ -52,12 +52,30 @@ def on_any_host(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
 
     All hosts call it at the same places. On one host it asks nobody.
     """
+    total = _total(strategy)
+    return bool if total is None else lambda flag: total(flag) > 0
+
+
+def on_all_hosts_alike(strategy: tf.distribute.Strategy) -> Callable[[int], bool]:
+    """A function that tells whether all of the strategy's hosts call it with the same number.
+
+    The number is below 2**40; all hosts call it at the same places. On one host it asks nobody.
+    """
+    total, replicas = _total(strategy), strategy.num_replicas_in_sync
+    if total is None:
+        return lambda number: True
+    # Who is not at the mean is told by the first sum, and all hosts hear of it by the second.
+    return lambda number: not total(total(number) != replicas * number)
+
+
+def _total(strategy: tf.distribute.Strategy) -> Callable[[float], float] | None:
+    """A function that sums a number over all replicas; `None` on one host."""
     resolver = strategy.cluster_resolver
     if resolver is None or len(resolver.cluster_spec().as_dict().get("worker", ())) < 2:
-        return bool
+        return None
 
-    @tf.function(input_signature=[tf.TensorSpec([])])
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float64)])
     def summed(value):
         return strategy.reduce("SUM", strategy.run(tf.identity, args=(value,)), axis=None)
 
-    return lambda flag: bool(summed(tf.constant(float(flag))) > 0)
+    return lambda number: float(summed(tf.constant(number, tf.float64)))

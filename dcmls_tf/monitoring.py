@@ -22,6 +22,7 @@ from dcmls_tf.model import predict_pose
 from dcmls_tf.variants import Model
 
 HISTORY_FILE = "history.csv"
+TENSORBOARD_FOLDER = "tensorboard"
 PAGE_EXAMPLES = 8
 
 
@@ -32,7 +33,7 @@ class Monitor:
         self.writes = writes
         self.history_path = os.path.join(run_dir, HISTORY_FILE)
         self.columns = ("epoch", "step", *term_names, "epe_mm", "auc_20_50")
-        folder = os.path.join(run_dir, "tensorboard")
+        folder = os.path.join(run_dir, TENSORBOARD_FOLDER)
         self.writer = (
             tf.summary.create_file_writer(folder) if writes else tf.summary.create_noop_writer()
         )
@@ -100,7 +101,7 @@ class Monitor:
         try:
             with open(self.history_path, newline="", encoding="utf-8") as file:
                 rows = _rows(file.read(), self.columns)
-        except (ValueError, csv.Error) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise UserError(
                 f"--run_dir: {self.history_path} is damaged ({error}); mend it, or move it away to "
                 "go on without its rows"

@@ -13,10 +13,11 @@ from dcmls_tf.config import Config
 from dcmls_tf.data.fingerprint import FINGERPRINT_FILE
 from dcmls_tf.data.statistics import STATISTICS_FILE
 from dcmls_tf.errors import UserError
-from dcmls_tf.monitoring import HISTORY_FILE
+from dcmls_tf.monitoring import HISTORY_FILE, TENSORBOARD_FOLDER
 
 # Options that change nothing in what is learnt, so they may differ when a run goes on.
 FREE_ON_RESUME = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps")
+_FOLDERS = (checkpoints.RESUMABLE_FOLDER, checkpoints.BEST_FOLDER, TENSORBOARD_FOLDER)
 _WRITTEN = (config_lib.CONFIG_FILE, FINGERPRINT_FILE, STATISTICS_FILE, HISTORY_FILE)
 
 
@@ -26,11 +27,17 @@ def claim(config: Config) -> None:
     Raises `UserError` when it cannot be made or holds another one.
     """
     run_dir = config.run_dir
+    checkpoints.check_name(run_dir)
     try:
         os.makedirs(run_dir, exist_ok=True)
     except OSError as error:
         raise UserError(f"--run_dir={run_dir}: cannot be made ({error.strerror})") from None
     if not os.path.exists(os.path.join(run_dir, config_lib.CONFIG_FILE)):
+        if checkpoints.are_in(os.path.join(run_dir, checkpoints.RESUMABLE_FOLDER)):
+            raise UserError(
+                f"--run_dir={run_dir}: has checkpoints but no {config_lib.CONFIG_FILE}, which says "
+                "of what; copy it back, or give another folder"
+            )
         return
     before, now = (dataclasses.asdict(c) for c in (config_lib.load(run_dir), config))
     changed = [k for k in now if k not in FREE_ON_RESUME and before[k] != now[k]]
@@ -57,7 +64,10 @@ def alone_in(run_dir: str) -> Iterator[None]:
         raise UserError(
             f"{place}: another process is training in it; wait for its end, or give another folder"
         ) from None
+    except OSError as error:
+        raise UserError(f"{place}: .lock in it cannot be held ({error.strerror})") from None
     try:
+        _check_kinds(run_dir)
         with files.writing_to(place):
             _clean(run_dir)
             yield
@@ -80,8 +90,20 @@ def check_unstarted(run_dir: str) -> None:
         )
 
 
+def _check_kinds(run_dir: str) -> None:
+    """Raises `UserError` for a file where a folder belongs, or the other way round."""
+    for names, is_one, kind in (
+        (_FOLDERS, os.path.isdir, "folder"),
+        (_WRITTEN, os.path.isfile, "file"),
+    ):
+        for name in names:
+            path = os.path.join(run_dir, name)
+            if os.path.lexists(path) and not is_one(path):
+                raise UserError(f"--run_dir={run_dir}: {name} in it is no {kind}; move it away")
+
+
 def _clean(run_dir: str) -> None:
     for name in _WRITTEN:
         files.remove_partials(os.path.join(run_dir, name))
-    for folder in (checkpoints.RESUMABLE_FOLDER, checkpoints.BEST_FOLDER):
+    for folder in _FOLDERS:
         checkpoints.remove_temporary(os.path.join(run_dir, folder))

@@ -16,10 +16,11 @@ from tqdm import tqdm
 from dcmls_tf import checkpoints, distribution, files, run_folder, training
 from dcmls_tf.config import Config
 from dcmls_tf.data import fingerprint, pipeline, preparation, records
+from dcmls_tf.data.examples import TRAINING
 from dcmls_tf.data.fingerprint import Fingerprint
 from dcmls_tf.data.statistics import STATISTICS_FILE, TrainingStatistics
 from dcmls_tf.divergence import Step, Watch
-from dcmls_tf.errors import Diverged, Terminated
+from dcmls_tf.errors import Diverged, Terminated, UserError
 from dcmls_tf.evaluation import predictions, report
 from dcmls_tf.evaluation import scores as split_scores
 from dcmls_tf.monitoring import Monitor
@@ -50,6 +51,7 @@ class Run:
         self.best = checkpoints.best(self.trainer.model, config.run_dir)
         self.stopping = Stopping(strategy)
         self.watch = Watch(strategy)
+        self._alike = distribution.on_all_hosts_alike(strategy)
         self._pictures_at = time.monotonic()
 
     def train(self) -> None:
@@ -66,12 +68,17 @@ class Run:
             records.damage_named(self.builder),
         ):
             self._begin()
-            if self._step() < self.total_steps or self._owes_validation():
+            if not self._is_done() or self._lacks_best():
                 self._train()
 
     def _begin(self):
         """The run as its newest checkpoint has it, or as it starts, on the same data as before."""
         resumed = self.newest.restore()
+        if not self._alike(self._step()):
+            raise UserError(
+                f"--run_dir={self.config.run_dir}: this host's newest checkpoint is of step "
+                f"{self._step()}, another host's of another; give all hosts one shared folder"
+            )
         self._check_data()
         if resumed:
             print(f"{self.config.run_dir}: goes on at step {self._step()} of {self.total_steps}")
@@ -82,11 +89,19 @@ class Run:
 
     def _check_data(self):
         known = Fingerprint.load(self.config.run_dir)
+        examples = pipeline.num_examples(self.builder, TRAINING)
+        if known is not None and known.examples == examples and self._is_done():
+            return  # Nothing more is learnt of it, so it is not read.
         now = fingerprint.of(self.builder, self.config)
         if known is not None:
             fingerprint.check(self.config, known, now)
         elif self.writes:
             now.save(self.config.run_dir)
+        if not self._alike(now.number):
+            raise UserError(
+                f"--raw_dir={self.config.raw_dir}: is not the same data on all hosts; give them "
+                "one shared folder, or copies of one"
+            )
 
     def _train(self):
         if self.writes:
@@ -98,8 +113,12 @@ class Run:
         self.monitor = Monitor(
             self.config.run_dir, self.config, self.trainer.term_names, self.writes
         )
-        epochs_done = self._step() // self.steps_per_epoch - self._owes_validation()
+        epochs_done = self._epochs_done()
         self.monitor.check_history(epochs_done, self.steps_per_epoch)
+        if self._lacks_best():
+            self._mend_best()
+        if epochs_done == self.config.epochs:
+            return
         batches = iter(self._batches())
         try:
             for epoch in range(epochs_done, self.config.epochs):
@@ -110,6 +129,28 @@ class Run:
             if self.writes:
                 print(f"{self.config.run_dir}: step {self._step()} is saved")
             raise
+
+    def _is_done(self):
+        return self._step() >= self.total_steps and not self._owes_validation()
+
+    def _epochs_done(self):
+        return self._step() // self.steps_per_epoch - self._owes_validation()
+
+    def _lacks_best(self):
+        """Whether the best networks of the epochs that are done are missing or damaged."""
+        return self._epochs_done() > 0 and not self.best.is_whole()
+
+    def _mend_best(self):
+        """Takes the best networks from the epochs to come or, after the last, those of its end."""
+        if self.writes:
+            print(
+                f"{self.config.run_dir}/{checkpoints.BEST_FOLDER}: the best networks are missing "
+                "or damaged; the best from here on are kept"
+            )
+        self.trainer.best_epe_mm.assign(float("inf"))
+        if self._is_done():
+            self._keep_best(self._validate(self._step()))
+            self._save()
 
     def _owes_validation(self):
         """Whether an epoch's steps are all taken and no more: its end sets the sums to 0."""

@@ -11,7 +11,9 @@ from dcmls_tf import app, config
 def main(_: list[str]) -> None:
     """Flags → one run."""
     run = dcmls_tf.train(config.from_flags())
-    print(f"trained: {run.config.run_dir}, best validation EPE {run.best_epe_mm():.2f} mm")
+    best = f"best validation EPE {run.best_epe_mm():.2f} mm"
+    what = best if run.config.validation_percent else "without validation"
+    print(f"trained: {run.config.run_dir}, {what}")
 
 
 def cli() -> None:

@@ -59,6 +59,27 @@ def test_a_full_disk_becomes_one_line(end):
     assert end(main).startswith(expected)
 
 
+class ResourceExhaustedError(Exception):
+    """As TensorFlow's is named."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "memory does not suffice; give smaller batches (--batch_size)"),
+        (
+            ResourceExhaustedError("OOM when allocating tensor with shape[64,2000000] and type"),
+            "memory does not suffice for numbers of shape [64,2000000]; give smaller batches",
+        ),
+    ],
+)
+def test_memory_that_does_not_suffice_becomes_one_line(end, error, said):
+    def main(_):
+        raise error
+
+    assert end(main).startswith(f"error: {said}")
+
+
 def test_other_errors_keep_their_traceback(end):
     def main(_):
         raise ValueError("a mistake of ours")

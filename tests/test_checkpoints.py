@@ -40,6 +40,18 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         checkpoints.load_model(str(tmp_path))
 
 
+def test_a_folder_whose_name_is_a_pattern_to_tensorflow_is_refused(tmp_path):
+    """It would read, and remove, checkpoints of whatever the pattern fits."""
+    c = config.Config(modality="2d")
+    run_dir = tmp_path / "run[1]"
+    run_dir.mkdir()
+    c.save(run_dir)
+    with pytest.raises(UserError, match=r"--run_dir=.*run\[1\]: .*rename the folder"):
+        checkpoints.load_model(str(run_dir))
+    with pytest.raises(UserError, match=r"--initial_run=.*run\[1\]: .*rename the folder"):
+        checkpoints.start_from(variants.from_config(c), str(run_dir))
+
+
 def test_a_run_without_a_finished_epoch_is_refused(tmp_path):
     config.Config(modality="2d").save(str(tmp_path))
     with pytest.raises(UserError, match="no finished epoch"):
@@ -109,9 +121,11 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(tmp_path, cap
     file, damage = DAMAGES[name]
     damage(tmp_path / file)
     again, weight = tiny(tmp_path)
+    assert not again.is_whole()
     assert again.restore()
     assert weight.numpy().tolist() == [1, 1, 1]
     newest, before = tmp_path / "ckpt-2", tmp_path / "ckpt-1"
+    assert again.is_whole()
     assert capsys.readouterr().out == f"{newest} is damaged and removed; {before} is restored\n"
     assert not list(tmp_path.glob("ckpt-2.*"))
     again.save(3)

@@ -28,7 +28,8 @@ FIELDS = dataclasses.fields(Config)
         ({"augment_view": 20.0}, "--augment_view=20.0"),
         ({"encoder": "resnet50"}, "--encoder=resnet50"),
         ({"encoder_weights": "imagenet"}, "--encoder_weights=imagenet"),
-        ({"learning_rate": float("nan")}, "--learning_rate=nan"),
+        ({"learning_rate": float("nan")}, "--learning_rate=nan: must be finite"),
+        ({"weight_pose": float("inf")}, "--weight_pose=inf: must be finite"),
         ({"unpaired_dir": "hands", "side": "input"}, "--unpaired_dir=hands"),
     ],
 )

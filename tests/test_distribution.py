@@ -38,3 +38,10 @@ def test_a_global_batch_is_shared_by_the_replicas():
     assert asked == [(1, 0, 4)]
     parts = [p.numpy().tolist() for p in strategy.experimental_local_results(batch)]
     assert parts == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_one_host_agrees_with_itself():
+    strategy = distribution.strategy()
+    assert distribution.on_all_hosts_alike(strategy)(3)
+    assert distribution.on_any_host(strategy)(True)
+    assert not distribution.on_any_host(strategy)(False)

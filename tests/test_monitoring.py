@@ -69,6 +69,12 @@ def test_a_damaged_history_is_one_sentence_and_stays_as_it_is(tmp_path, content,
     assert (tmp_path / HISTORY_FILE).read_bytes() == content
 
 
+def test_a_folder_in_the_place_of_the_history_is_named(tmp_path):
+    (tmp_path / HISTORY_FILE).mkdir()
+    with pytest.raises(UserError, match=r"--run_dir: .*history.csv is damaged \(.*Is a directory"):
+        Monitor(str(tmp_path), Config(), ("pose",), writes=False).history(before_step=100)
+
+
 def test_rows_that_are_missing_are_said(tmp_path, capsys):
     monitor = Monitor(str(tmp_path), Config(), ("pose",), writes=True)
     (tmp_path / HISTORY_FILE).write_bytes(WHOLE)

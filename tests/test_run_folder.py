@@ -42,6 +42,32 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         run_folder.claim(Config(run_dir=str(tmp_path / "file" / "run")))
 
 
+@pytest.mark.parametrize("name", ["x[1]", "run*", "r?n", "back\\slash"])
+def test_a_name_that_is_a_pattern_to_tensorflow_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match=r"--run_dir=.*a name for a pattern; rename the folder"):
+        run_folder.claim(Config(run_dir=str(tmp_path / name)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_checkpoints_without_a_config_are_not_gone_on_with(tmp_path):
+    c = Config(run_dir=str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    run_folder.claim(c)
+    (tmp_path / "checkpoints" / "ckpt-3.index").touch()
+    with pytest.raises(UserError, match=r"--run_dir=.*has checkpoints but no config.json"):
+        run_folder.claim(c)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "best", "tensorboard", "history.csv", ".lock"])
+def test_a_file_where_a_folder_belongs_and_the_reverse_are_named(tmp_path, name):
+    path = tmp_path / name
+    _ = path.mkdir() if "." in name else path.touch()
+    with pytest.raises(UserError, match=rf"--run_dir=.*: {name} in it (is no|cannot be held)"):
+        hold(tmp_path)
+    _ = path.rmdir() if "." in name else path.unlink()
+    hold(tmp_path)
+
+
 def test_one_at_a_time(tmp_path):
     with filelock.FileLock(tmp_path / ".lock"), pytest.raises(UserError, match="another process"):
         hold(tmp_path)

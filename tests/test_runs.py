@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 
 import filelock
 import numpy as np
@@ -10,6 +11,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dcmls_tf import addons, checkpoints, config, objective, runs
+from dcmls_tf.data import fingerprint
+from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.errors import Diverged, UserError
 from dcmls_tf.evaluation import predictions
 from dcmls_tf.evaluation import scores as split_scores
@@ -86,6 +89,46 @@ def test_a_finished_run_is_left_alone(finished):
     assert os.stat(os.path.join(finished.config.run_dir, "history.csv")).st_mtime_ns == before
     for a, b in zip(weights(finished), weights(again), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def copy_of(run, tmp_path):
+    """A copy of a run's folder, and its config."""
+    run_dir = shutil.copytree(run.config.run_dir, tmp_path / "copy")
+    return run_dir, run.config.replace(run_dir=str(run_dir))
+
+
+def test_a_finished_runs_data_is_counted_and_not_read_again(finished, tmp_path, monkeypatch):
+    run_dir, c = copy_of(finished, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(fingerprint, "of", lambda *_: pytest.fail("data is read"))
+        train(c)
+    path = run_dir / "training_data.json"
+    path.write_text(path.read_text().replace('"examples": 12', '"examples": 13'))
+    with pytest.raises(UserError, match=r"12 training examples, not 13"):
+        train(c)
+
+
+@pytest.mark.parametrize("steps_left", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_lost_best_networks_are_said_and_kept_anew(finished, tmp_path, capsys, steps_left):
+    run_dir, c = copy_of(finished, tmp_path)
+    for path in (run_dir / "best").glob("*.data-*"):
+        os.truncate(path, 100)
+    if steps_left:
+        for path in (run_dir / "checkpoints").glob("ckpt-4.*"):
+            path.unlink()
+    with pytest.raises(UserError, match=r"best/ckpt-\d is damaged"):
+        checkpoints.load_model(c.run_dir)
+    again = train(c)
+    assert "best networks are missing or damaged" in capsys.readouterr().out
+    assert history(again) == history(finished)
+    model, _, step = checkpoints.load_model(c.run_dir)
+    assert step == 4
+    evaluated = predictions.collect(checkpoints.pose_function(model), again._validation_batches())
+    statistics = TrainingStatistics.load(c.run_dir)
+    epe_mm = split_scores.of_split(evaluated, statistics.mean_scale_mm)["epe_mm"]
+    assert again.best_epe_mm() == pytest.approx(epe_mm, rel=1e-4)
+    assert train(c).best_epe_mm() == again.best_epe_mm()
+    assert "missing or damaged" not in capsys.readouterr().out
 
 
 def test_history_has_every_equation_and_validation(finished):

@@ -48,10 +48,15 @@ class Fingerprint:
                 return cls(**json.load(file))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UserError(
                 f"--run_dir: {path} is damaged ({error}); remove it if the data is still the same"
             ) from None
+
+    @property
+    def number(self) -> int:
+        """One below 2**40 that stands for all of it."""
+        return int.from_bytes(hashlib.sha256(repr(self).encode()).digest()[:5])
 
     def differences(self, other: Self) -> list[str]:
         """What another one has that is not this one's, in words."""

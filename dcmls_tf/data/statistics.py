@@ -63,7 +63,7 @@ class TrainingStatistics:
                 raise ValueError("a number in it is not finite, or no length")
         except FileNotFoundError:
             raise UserError(f"--run_dir: {path} does not exist; train the run first") from None
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"--run_dir: {path} is damaged ({error}); remove it, and scripts/train.py with the "
                 "run's options makes it again"

@@ -51,7 +51,18 @@ def test_it_survives_saving_and_damage_is_named(tmp_path):
     known = Fingerprint(12, "a", "b", "")
     known.save(tmp_path)
     assert Fingerprint.load(tmp_path) == known
-    for content in (b"{", b"[]", b'{"examples": 1}', b"\xff"):
+    for content in (b"{", b"[]", b'{"examples": 1}', b"\xff", b"[" * 100_000):
         (tmp_path / FINGERPRINT_FILE).write_bytes(content)
         with pytest.raises(UserError, match=rf"{FINGERPRINT_FILE} is damaged .*; remove it"):
             Fingerprint.load(tmp_path)
+    (tmp_path / FINGERPRINT_FILE).unlink()
+    (tmp_path / FINGERPRINT_FILE).mkdir()
+    with pytest.raises(UserError, match=rf"{FINGERPRINT_FILE} is damaged .*Is a directory"):
+        Fingerprint.load(tmp_path)
+
+
+def test_a_number_stands_for_it_where_hosts_compare():
+    numbers = {Fingerprint(12, "ids", labels, "").number for labels in ("a", "b", "c")}
+    assert len(numbers) == 3
+    assert max(numbers) < 2**40
+    assert Fingerprint(12, "ids", "a", "").number in numbers

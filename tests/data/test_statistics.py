@@ -41,6 +41,12 @@ def test_a_damaged_file_is_named(tmp_path, content):
         TrainingStatistics.load(tmp_path)
 
 
+def test_a_folder_in_their_place_is_named(tmp_path):
+    (tmp_path / STATISTICS_FILE).mkdir()
+    with pytest.raises(UserError, match=rf"{STATISTICS_FILE} is damaged \(.*Is a directory"):
+        TrainingStatistics.load(tmp_path)
+
+
 def test_a_run_without_them_is_to_be_trained(tmp_path):
     with pytest.raises(UserError, match="train the run first"):
         TrainingStatistics.load(tmp_path / "elsewhere")
