@@ -11,10 +11,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore import EmbreeDevice
-from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float, Int, Shaped
+
+from dcmls_tf.errors import UserError
+
+try:
+    from embreex.mesh_construction import TriangleMesh
+    from embreex.rtcore import EmbreeDevice
+    from embreex.rtcore_scene import EmbreeScene
+except ImportError:
+    raise UserError(
+        "rendering needs embreex: pip install '.[render]'; where it has no wheel, as for Linux on "
+        "Arm, render on another machine and copy the folder here, or train on RHD or STB"
+    ) from None
 
 
 @dataclasses.dataclass(frozen=True)

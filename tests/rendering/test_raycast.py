@@ -1,8 +1,13 @@
 """Rays against a square: hits, misses and what is in between."""
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 
+from dcmls_tf import rendering
+from dcmls_tf.errors import UserError
 from dcmls_tf.rendering import raycast
 
 # A unit square at z = 1 in two triangles, and a vertex that no face uses.
@@ -38,3 +43,11 @@ def test_spread_hits_leave_misses_between(square):
     assert spread.face.tolist() == [-1, 0, -1]
     assert spread.distance.tolist() == [np.inf, 1.0, np.inf]
     np.testing.assert_array_equal(spread[[1]].weights, hits.weights)
+
+
+def test_a_machine_without_embree_is_told_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "embreex.mesh_construction", None)
+    monkeypatch.delitem(sys.modules, raycast.__name__)
+    monkeypatch.setattr(rendering, "raycast", raycast)  # put back after the import below
+    with pytest.raises(UserError, match=r"rendering needs embreex: .*Arm, render on another"):
+        importlib.import_module(raycast.__name__)
