@@ -40,7 +40,7 @@ TRIMESH = ["trimesh>=4.4"]
 # Embree has no wheel for Linux on Arm; all but rendering works there.
 EMBREE = 'embreex>=4.4,<5; platform_machine != "aarch64"'
 PREDICT = [
-    "av>=16,<19",
+    "av>=18,<19",  # older FFmpegs crash on FLV whose options are given
     "OneEuroFilter>=0.2.1,<0.3",
     *LITERT,
     *OPENCV,
