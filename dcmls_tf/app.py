@@ -1,5 +1,6 @@
 """A script's frame: the command line → its `main` → an exit status."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from dcmls_tf import files
+from dcmls_tf import files, quiet
 from dcmls_tf.errors import UserError
 
 INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
@@ -20,11 +21,14 @@ def run(main: Callable[[list[str]], object], arguments: bool = False) -> None:
 
     A `UserError`, a flag that is not valid, an argument that is no flag, a disk that is full or
     cannot be written, and memory that does not suffice become one line on stderr and status 1; an
-    interrupt (Ctrl-C) exits with 130, a training that SIGTERM ended with 143.
+    interrupt (Ctrl-C) exits with 130, a training that SIGTERM ended with 143. What TensorFlow says
+    as it starts is dropped, unless `--verbosity=0` or more asks for it.
     """
 
     def guarded(argv: list[str]) -> None:
-        logging.set_verbosity(logging.WARNING)
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
+        quiet.ask(logging.get_verbosity() < logging.INFO)
         try:
             if not arguments:
                 _check_no_arguments(argv)
@@ -58,9 +62,25 @@ def _describe(main: Callable[[list[str]], object]) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
     except flags.Error as error:
         _fail(error)
+    _expand_home()
+    return rest
+
+
+def _expand_home() -> None:
+    """Reads `~/x` as a path, which shells leave as it is behind `--run_dir=`."""
+    for name in flags.FLAGS:
+        flag = flags.FLAGS[name]
+        if isinstance(flag.value, str):
+            flag.value = _expanded(flag.value)
+        elif isinstance(flag.value, list):
+            flag.value = [_expanded(v) if isinstance(v, str) else v for v in flag.value]
+
+
+def _expanded(value: str) -> str:
+    return os.path.expanduser(value) if value.startswith("~") else value
 
 
 def _check_no_arguments(argv: list[str]) -> None:

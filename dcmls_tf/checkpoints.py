@@ -157,6 +157,11 @@ def load_model(run_dir: str) -> tuple[Model, Config, int]:
     return model, config, _step(newest)
 
 
+def check_initial(initial_run: str) -> None:
+    """Raises `UserError` where `--initial_run` is no run with networks to start from."""
+    _best_of(initial_run, "initial_run")
+
+
 def start_from(model: Model, initial_run: str) -> None:
     """Gives a model the best networks of another run.
 

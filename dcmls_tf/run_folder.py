@@ -32,7 +32,7 @@ def claim(config: Config) -> None:
         os.makedirs(run_dir, exist_ok=True)
     except OSError as error:
         raise UserError(f"--run_dir={run_dir}: cannot be made ({error.strerror})") from None
-    if not os.path.exists(os.path.join(run_dir, config_lib.CONFIG_FILE)):
+    if not is_started(run_dir):
         if checkpoints.are_in(os.path.join(run_dir, checkpoints.RESUMABLE_FOLDER)):
             raise UserError(
                 f"--run_dir={run_dir}: has checkpoints but no {config_lib.CONFIG_FILE}, which says "
@@ -47,6 +47,33 @@ def claim(config: Config) -> None:
             f"--run_dir={run_dir}: holds a run with {listed}; "
             "give the same options to go on with it, or another folder"
         )
+
+
+def is_started(run_dir: str) -> bool:
+    """Whether a folder holds a run that has begun to train."""
+    return os.path.exists(os.path.join(run_dir, config_lib.CONFIG_FILE))
+
+
+@contextlib.contextmanager
+def claimed(config: Config) -> Iterator[None]:
+    """`claim`s a run's folder for what starts a run; where that fails, no new folder is left."""
+    made = list(_missing(config.run_dir))
+    claim(config)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # Of a folder that something is in.
+            for folder in made:
+                os.rmdir(folder)
+        raise
+
+
+def _missing(folder: str) -> Iterator[str]:
+    """A folder and those above it that are not there, the innermost first."""
+    folder = os.path.abspath(folder)
+    while not os.path.lexists(folder):
+        yield folder
+        folder = os.path.dirname(folder)
 
 
 @contextlib.contextmanager

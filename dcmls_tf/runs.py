@@ -36,7 +36,12 @@ class Run:
     """Trains one `Config` to its end, from the beginning or from its newest checkpoint."""
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
-        run_folder.claim(config)
+        with run_folder.claimed(config):
+            self._set_up(config, strategy)
+
+    def _set_up(self, config: Config, strategy: tf.distribute.Strategy) -> None:
+        if config.initial_run and not run_folder.is_started(config.run_dir):
+            checkpoints.check_initial(config.initial_run)
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         self.config = config

@@ -34,6 +34,22 @@ def test_main_sees_parsed_flags_and_a_script_that_returns_exits_with_0(end):
     assert seen == [(["script.py"], 3)]
 
 
+def test_paths_in_the_home_folder_are_found(end, monkeypatch):
+    """Shells expand `~` at the start of a word alone, which it is not in `--run_dir=~/x`."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    flags.DEFINE_string("test_dir", "~/runs", "A folder.")
+    flags.DEFINE_multi_string("test_input", [], "Files.")
+    seen = []
+    try:
+        end(
+            lambda argv: seen.extend([flags.FLAGS.test_dir, *flags.FLAGS.test_input]),
+            *("--test_input=~/a.jpg", "--test_input=b~"),
+        )
+    finally:
+        del flags.FLAGS.test_dir, flags.FLAGS.test_input
+    assert seen == ["/home/somebody/runs", "/home/somebody/a.jpg", "b~"]
+
+
 def test_help_says_what_the_script_does_and_lists_its_options(end, capsys, monkeypatch):
     monkeypatch.setattr(sys.modules["__main__"], "__doc__", "A test runner.")
     end(lambda argv: None, "--help")

@@ -42,6 +42,31 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         run_folder.claim(Config(run_dir=str(tmp_path / "file" / "run")))
 
 
+def fail_to_start(run_dir, writes=()):
+    with run_folder.claimed(Config(run_dir=str(run_dir))):
+        for name in writes:
+            (run_dir / name).touch()
+        raise UserError("no data")
+
+
+def test_a_start_that_fails_leaves_no_new_folder(tmp_path):
+    for there in ("", "runs", "runs/a"):
+        (tmp_path / there).mkdir(exist_ok=True)
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(UserError, match="no data"):
+            fail_to_start(tmp_path / "runs" / "a")
+        assert sorted(tmp_path.rglob("*")) == before
+    with run_folder.claimed(Config(run_dir=f"{tmp_path}/runs/b")):
+        pass
+    assert (tmp_path / "runs" / "b").is_dir()
+
+
+def test_a_start_that_fails_leaves_what_others_wrote(tmp_path):
+    with pytest.raises(UserError, match="no data"):
+        fail_to_start(tmp_path / "runs" / "a", writes=["notes.txt"])
+    assert (tmp_path / "runs" / "a" / "notes.txt").exists()
+
+
 @pytest.mark.parametrize("name", ["x[1]", "run*", "r?n", "back\\slash"])
 def test_a_name_that_is_a_pattern_to_tensorflow_is_refused(tmp_path, name):
     with pytest.raises(UserError, match=r"--run_dir=.*a name for a pattern; rename the folder"):

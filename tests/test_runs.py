@@ -187,6 +187,15 @@ def test_fine_tuning_starts_from_a_runs_best_networks(finished, tmp_path):
     assert config.initial_run == ""
 
 
+@pytest.mark.parametrize("name", ["raw_dir", "initial_run"])
+def test_a_start_on_what_is_not_there_leaves_no_folder(rhd_tree, tmp_path, name):
+    places = {"data_dir": str(tmp_path / "data"), "run_dir": str(tmp_path / "runs" / "a")}
+    c = options(rhd_tree, **places).replace(**{name: str(tmp_path / "nothing")})
+    with pytest.raises(UserError, match=f"--{name}"):
+        train(c)
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_experiment_in_the_folder_is_refused(finished):
     with pytest.raises(UserError, match=r"--run_dir=.*--epochs=2"):
         runs.Run(finished.config.replace(epochs=3), finished.strategy)
