@@ -34,7 +34,9 @@ class Config:
     """One experiment. Raises `UserError` naming the flag when a value is out of range."""
 
     # Data (Sec. 4.1).
-    dataset: Literal["rhd", "stb"] = option("rhd", "Reader of the raw folder.")
+    dataset: Literal["rhd", "stb", "freihand", "own"] = option(
+        "rhd", "Reader of the raw folder; `own` is for anybody's pictures (docs/formats.md)."
+    )
     raw_dir: str = option("rendered", "Folder with the dataset in its official layout.")
     data_dir: str = option("data", "Folder for prepared data (TensorFlow Datasets).")
     modality: Literal["rgb", "2d"] = option("rgb", "Source modality x.")

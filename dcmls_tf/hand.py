@@ -33,7 +33,10 @@ LEFT, RIGHT = 0, 1
 SIDES = ("left", "right")
 
 # The palm's centre is midway between two joints, which data sets choose differently.
-PALM_JOINTS = {"rhd": (WRIST, MIDDLE_MCP), "stb": (WRIST, INDEX["ring_mcp"])}
+PALM_JOINTS = {
+    **dict.fromkeys(("rhd", "freihand", "own"), (WRIST, MIDDLE_MCP)),
+    "stb": (WRIST, INDEX["ring_mcp"]),
+}
 
 # The classes of RHD's masks. A hand has 16: three a finger, from its tip to its base, thumb
 # first, and then the palm.

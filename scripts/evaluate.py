@@ -16,13 +16,14 @@ from absl import flags
 from dcmls_tf import app
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
+DATASETS = ("rhd", "stb", "freihand", "own")
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """The options of an evaluation; the model's own come from the run."""
     flags.DEFINE_string("run_dir", None, "Folder of a training run.", required=True)
-    flags.DEFINE_enum("dataset", None, ("rhd", "stb"), "Reader of the raw folder (the run's).")
+    flags.DEFINE_enum("dataset", None, DATASETS, "Reader of the raw folder (the run's).")
     flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
     flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
     flags.DEFINE_enum("stb_views", None, ("left", "both", "color"), "STB's images (the run's).")

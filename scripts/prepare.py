@@ -12,6 +12,11 @@ beside the prepared data:
     python scripts/prepare.py --raw_dir=RHD_published_v2 --check
     python scripts/prepare.py --raw_dir=RHD_published_v2 --skip_bad
 
+Of one's own pictures (`--dataset=own`, see docs/formats.md) hands without a 3D pose are cut out for
+`--unpaired_dir`:
+
+    python scripts/prepare.py --dataset=own --raw_dir=photos --crops_dir=crops
+
 Large sets are read on many processes or machines by Apache Beam (see docs/scale.md), and stored in
 the same order:
 
@@ -39,6 +44,10 @@ def main(argv: list[str]) -> None:
     if FLAGS.check:
         check(preparation.check_config(asked, progress=True))
         return
+    if FLAGS.crops_dir:
+        count = preparation.cut_out(asked, FLAGS.crops_dir)
+        print(f"{count} hands without pose; train with --unpaired_dir={FLAGS.crops_dir}")
+        return
     builder = preparation.from_config(asked, beam_options, FLAGS.skip_bad)
     for split, info in builder.info.splits.items():
         print(f"{split}: {info.num_examples} examples")
@@ -57,6 +66,7 @@ def check(findings: "Findings") -> None:
 def define_flags() -> None:
     """The options that training has not."""
     flags.DEFINE_bool("check", False, "List all bad samples; prepare nothing.")
+    flags.DEFINE_string("crops_dir", None, "For own: cut hands without pose out; prepare nothing.")
     flags.DEFINE_bool("skip_bad", False, "Leave bad samples out, and list them beside the data.")
 
 

@@ -1,5 +1,6 @@
-"""Small raw folders in the official layouts of RHD and STB, from random plausible hands."""
+"""Small raw folders in the layouts of RHD, STB, FreiHAND and one's own, of plausible hands."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -158,3 +159,88 @@ def _stb_label(rng):
     native = joints[hand.CANONICAL_TO_STB]
     native[0] = palm
     return native
+
+
+FREIHAND_SIDE = 224
+FREIHAND_K = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
+
+
+def write_freihand(root, training=4, evaluation=3, versions=4, seed=0, images=True):
+    """FreiHAND's layout under `root`; training pictures in `versions`. Returns `root`."""
+    rng = np.random.default_rng(seed)
+    size = (FREIHAND_SIDE, FREIHAND_SIDE)
+    for split, count in (("training", training), ("evaluation", evaluation)):
+        hands = [placed_hand(rng, FREIHAND_K, size, (500, 800)) for _ in range(count)]
+        Path(root).mkdir(parents=True, exist_ok=True)
+        for kind, values in (
+            ("xyz", [(xyz / 1000).tolist() for xyz in hands]),
+            ("K", [FREIHAND_K.tolist()] * count),
+            ("scale", [float(np.linalg.norm(xyz[9] - xyz[10]) / 1000) for xyz in hands]),
+        ):
+            (Path(root) / f"{split}_{kind}.json").write_text(json.dumps(values))
+        folder = Path(root) / split / "rgb"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count * (versions if split == "training" else 1) if images else 0):
+            image = drawn(size, project(hands[number % count], FREIHAND_K), 4)
+            image[:4] = 60 * (number // count)  # the version
+            content = tf.io.encode_jpeg(image, quality=98).numpy()
+            (folder / f"{number:08d}.jpg").write_bytes(content)
+    return root
+
+
+OWN_SIZE = (240, 320)
+OWN_K = np.array([[300.0, 0, 160], [0, 300, 120], [0, 0, 1]])
+
+
+def write_own(root, training=4, evaluation=2, seed=0, form="plain", posed=True):
+    """One's own layout under `root`: a left and a right hand in each picture. Returns `root`.
+
+    form: `plain` or `coco`; posed: whether hands have `xyz_mm`.
+    """
+    rng = np.random.default_rng(seed)
+    for split, count in (("training", training), ("evaluation", evaluation)):
+        pictures = {}
+        for number in range(count):
+            hands = [placed_hand(rng, OWN_K, OWN_SIZE, (400, 600), side) for side in (0, 1)]
+            name = f"photos/{split}_{number}.png"
+            uvs = [project(xyz, OWN_K) for xyz in hands]
+            write_png(Path(root) / name, np.maximum(*(drawn(OWN_SIZE, uv, 4) for uv in uvs)))
+            pictures[name] = list(zip((0, 1), uvs, hands, strict=True))
+        content = (_own_coco if form == "coco" else _own_plain)(pictures, posed)
+        if count:
+            (Path(root) / f"{split}.json").write_text(json.dumps(content))
+    return root
+
+
+def _own_plain(pictures, posed):
+    def fields(side, uv, xyz):
+        pose = {"xyz_mm": xyz.tolist()} if posed else {}
+        return {"side": hand.SIDES[side], "uv": uv.tolist(), **pose}
+
+    return {
+        name: {"K": OWN_K.tolist(), "hands": [fields(*one) for one in hands]}
+        for name, hands in pictures.items()
+    }
+
+
+def _own_coco(pictures, posed):
+    """COCO's annotations, their joints in the order of RHD."""
+    order = hand.CANONICAL_TO_RHD
+    annotations = []
+    for image, hands in enumerate(pictures.values()):
+        for side, uv, xyz in hands:
+            keypoints = np.c_[uv[order], np.full(21, 2)].ravel().tolist()
+            pose = {"xyz_mm": xyz[order].tolist()} if posed else {}
+            annotations.append(
+                {"id": len(annotations), "image_id": image, "category_id": side + 1,
+                 "keypoints": keypoints, **pose}
+            )  # fmt: skip
+    images = [
+        {"id": n, "file_name": name, "width": 320, "height": 240, "K": OWN_K.tolist()}
+        for n, name in enumerate(pictures)
+    ]
+    names = [hand.JOINTS[joint] for joint in order]
+    categories = [
+        {"id": s + 1, "name": f"{hand.SIDES[s]}_hand", "keypoints": names} for s in (0, 1)
+    ]
+    return {"images": images, "annotations": annotations, "categories": categories}

@@ -1,6 +1,6 @@
 """Prepared datasets: made from a raw folder when needed, reused otherwise.
 
-Prepared data is `data_dir/{rhd,stb}/{contents}-{fingerprint}/1.1.0`, written by TensorFlow
+Prepared data is `data_dir/{dataset}/{contents}-{fingerprint}/1.1.0`, written by TensorFlow
 Datasets: to a temporary folder first, which gets its name when all of it is there. Of several
 processes that want it at once, one makes it and the others wait.
 """
@@ -17,7 +17,7 @@ from absl import logging
 
 from dcmls_tf import beam, files
 from dcmls_tf.config import Config
-from dcmls_tf.data import checking, rhd, shards, stb
+from dcmls_tf.data import checking, freihand, own, own_crops, rhd, shards, stb
 from dcmls_tf.data.builder import Builder, RawConfig
 from dcmls_tf.data.checking import Findings
 from dcmls_tf.data.raw import PreparedData, RawFolder
@@ -45,7 +45,7 @@ def prepare(
     """The TFDS builder of a raw folder's examples, prepared under `data_dir`.
 
     Args:
-        dataset: `rhd` or `stb`.
+        dataset: as in `Config`.
         raw_dir: folder with the dataset in its official layout, only read from; or one that
             `scripts/render.py --format=shards` wrote, which is checked once and used as it is.
         data_dir: folder for prepared data.
@@ -90,6 +90,18 @@ def check_config(config: Config, progress: bool = False) -> Findings:
     """`check` as a `Config` asks."""
     images = config.modality == "rgb"
     return check(config.dataset, config.raw_dir, images, config.stb_views, progress)
+
+
+def cut_out(config: Config, crops_dir: str) -> int:
+    """Writes the hands without pose of one's own data for `unpaired_dir`; returns how many.
+
+    Raises `UserError` for other data, and as `own_crops.write`.
+    """
+    if config.dataset != "own":
+        raise UserError(f"--crops_dir={crops_dir}: is for --dataset=own, not {config.dataset}")
+    folder = _reader("own", config.raw_dir, True, config.stb_views)[1]
+    assert isinstance(folder, own.OwnFolder)
+    return own_crops.write(folder, crops_dir, config.crop_margin)
 
 
 def from_config(
@@ -169,7 +181,11 @@ def _reader(
         return rhd.Rhd, rhd.RhdFolder(raw_dir, images), "frames"
     if dataset == "stb":
         return stb.Stb, stb.StbFolder(raw_dir, images, stb_views), stb_views
-    raise UserError(f"--dataset={dataset}: use rhd or stb")
+    if dataset == "freihand":
+        return freihand.Freihand, freihand.FreihandFolder(raw_dir, images), "hands"
+    if dataset == "own":
+        return own.Own, own.OwnFolder(raw_dir, images), "hands"
+    raise UserError(f"--dataset={dataset}: use rhd, stb, freihand or own")
 
 
 def _in_data_dir(make: type[Builder], data_dir: str, config: RawConfig) -> tuple[Builder, bool]:
@@ -221,6 +237,10 @@ def _errors_only() -> Iterator[None]:
 def _how_to_get(dataset: str) -> str:
     if dataset == "stb":
         return f"download STB from {stb.PAGE} ({stb.LINKS}) and give the folder that has labels/"
+    if dataset == "freihand":
+        return f"download FreiHAND from {freihand.PAGE} and give the folder that has training/"
+    if dataset == "own":
+        return f"give the folder that has training.json or evaluation.json ({own.PAGE})"
     return (
         f"make one with scripts/render.py --out_dir, or download RHD from {rhd.PAGE} and give "
         "the unpacked folder that has training/ and evaluation/"
