@@ -6,6 +6,7 @@
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ _HOMES = {"Config": "config", "evaluate": "api", "export": "api", "load": "api",
 
 # TensorFlow's start-up messages hide a program's own; a user's setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Keras takes its backend as it is imported, from here before `keras.json`. See `addons`.
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,16 @@ import tensorflow as tf
 
 from dcmls_tf.errors import UserError
 
+# The package chooses TensorFlow, if Keras is not there before it.
+if keras.backend.backend() != "tensorflow":
+    raise UserError(
+        f"Keras runs on {keras.backend.backend()} in this process, and dcmls_tf on TensorFlow: "
+        "import dcmls_tf before keras, or set KERAS_BACKEND=tensorflow"
+    )
+# What a user's `keras.json` may say otherwise, and the networks are not made for.
+keras.backend.set_floatx("float32")
+keras.backend.set_image_data_format("channels_last")
+
 KERAS_3 = keras.__version__.startswith("3")
 BETA_2 = 0.999
 

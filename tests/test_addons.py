@@ -3,6 +3,10 @@
 Tests that compare with a formula hold on every stack, and so the stacks with each other.
 """
 
+import importlib
+import json
+import os
+import subprocess
 import sys
 
 import keras
@@ -188,3 +192,44 @@ def test_replicas_weights_become_their_mean():
 
     strategy.run(step)
     assert float(tf.convert_to_tensor(weight)) == (1 + 3) / 2
+
+
+USES_A_NETWORK = """
+import dcmls_tf
+import numpy as np
+import tensorflow as tf
+from dcmls_tf import variants
+config = dcmls_tf.Config(
+    input_size=32, reconstruction_size=16, joint_width=8, encoder="mobilenet_v3_small"
+)
+pose = variants.from_config(config)(tf.zeros([1, 32, 32, 3]), None, training=False)
+assert pose.dtype == tf.float32 and np.isfinite(pose).all()
+"""
+
+
+def in_a_process(code, **env):
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.slow
+def test_another_backend_of_kerass_is_not_taken(tmp_path):
+    """From the environment and, with other habits, from `keras.json`."""
+    habits = {"backend": "jax", "floatx": "float16", "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(habits))
+    env = {"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path)}
+    assert in_a_process(USES_A_NETWORK, **env)[0] == 0
+    env.pop("KERAS_BACKEND")
+    status, said = in_a_process(USES_A_NETWORK, **env)
+    assert status == 0, said
+
+
+def test_a_backend_that_runs_already_is_said(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.delitem(sys.modules, addons.__name__)
+    with pytest.raises(
+        UserError, match=r"Keras runs on torch .*: import dcmls_tf before keras, or"
+    ):
+        importlib.import_module(addons.__name__)
