@@ -34,7 +34,9 @@ def _prepare(tree, tmp_path, images=True):
 def run_script(monkeypatch, **options):
     """Runs `scripts/prepare.py` with options of its own, in this process."""
     script = runpy.run_path(str(SCRIPT))
-    asked = types.SimpleNamespace(**{"check": False, "skip_bad": False, **options})
+    asked = types.SimpleNamespace(
+        **{"check": False, "skip_bad": False, "crops_dir": None, **options}
+    )
     monkeypatch.setitem(script["main"].__globals__, "FLAGS", asked)
     script["main"](["prepare"])
 
@@ -104,13 +106,13 @@ def test_the_raw_folder_is_only_read(tree, tmp_path):
 
 
 def test_an_interrupted_preparation_is_not_taken_for_a_whole_one(tree, tmp_path, monkeypatch):
-    def interrupted(self, number, size):
+    def interrupted(self, number):
         if number == 1:
             raise KeyboardInterrupt
-        return original(self, number, size)
+        return original(self, number)
 
-    original = rhd.RhdSplit._mask
-    monkeypatch.setattr(rhd.RhdSplit, "_mask", interrupted)
+    original = rhd.RhdSplit.example
+    monkeypatch.setattr(rhd.RhdSplit, "example", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _prepare(tree, tmp_path)
     monkeypatch.undo()
@@ -119,7 +121,17 @@ def test_an_interrupted_preparation_is_not_taken_for_a_whole_one(tree, tmp_path,
     assert len(list(pipeline.canonical_examples(builder, "training"))) == 3
 
 
-@pytest.mark.parametrize("dataset", ["rhd", "stb"])
+def test_the_script_cuts_out_hands_without_pose(tmp_path, monkeypatch, capsys):
+    raw = raw_trees.write_own(tmp_path / "raw", training=1, evaluation=0, posed=False)
+    asked = config.Config(dataset="own", raw_dir=str(raw))
+    monkeypatch.setattr(config, "from_flags", lambda: asked)
+    monkeypatch.setattr(beam, "from_flags", lambda argv: None)
+    run_script(monkeypatch, crops_dir=str(tmp_path / "crops"))
+    assert capsys.readouterr().out.startswith("2 hands without pose; train with --unpaired_dir=")
+    assert len(list((tmp_path / "crops").iterdir())) == 2
+
+
+@pytest.mark.parametrize("dataset", ["rhd", "stb", "freihand"])
 def test_a_missing_folder_says_what_to_do(tmp_path, dataset):
     with pytest.raises(UserError, match=r"--raw_dir=nowhere: there is no such folder; .*download"):
         preparation.prepare(dataset, "nowhere", str(tmp_path), False)
