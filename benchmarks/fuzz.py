@@ -182,13 +182,14 @@ def _keypoints(ending: str) -> Reader:
 def videos() -> Reader:
     """Videos to predict from, as far as their third frame."""
     from dcmls_tf.photos.sources import Source
-    from dcmls_tf.photos.video import Video, VideoFile
+    from dcmls_tf.photos.video import Video
+    from dcmls_tf.photos.video_file import VideoFile
 
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "v.mp4")
         with VideoFile(path, 10) as out:
             for level in range(4):
-                out.add(np.full((48, 64, 3), 60 * level, np.uint8))
+                out.add(np.full((48, 64, 3), 60 * level, np.uint8), level / 10)
         with open(path, "rb") as file:
             seeds = [file.read()]
 

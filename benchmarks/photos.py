@@ -5,7 +5,8 @@
 
 `--raw_dir` is in RHD's layout or one of `render.py --format=shards`, whose pictures are looked at
 as they are. The detector finds hands, the shipped models (or `--model`) give their poses by a
-camera that is guessed and the side that is detected. Scored is the hand whose box overlaps the
+camera that is guessed and the side that is detected, or both where that is unsure (`--nocompare`:
+the detector's always). Scored is the hand whose box overlaps the
 labelled one's most, by more than 0.3.
 
 Printed: the part of hands found, and the palm-relative EPE over visible joints, per hand, with the
@@ -14,6 +15,7 @@ scale bone given (the pose is scaled until its own has the true length) and at t
 scale bone, where the model has that.
 """
 
+import dataclasses
 import itertools
 import os
 from typing import Any
@@ -48,7 +50,10 @@ def main(_: list[str]) -> None:
         labelled = {key: value.numpy() for key, value in example.items()}
         total += 1
         photo = _photo(labelled)
-        poses = predictor(photo, find_hands(photo))
+        regions = find_hands(photo)
+        if not FLAGS.compare:
+            regions = [dataclasses.replace(region, side_score=None) for region in regions]
+        poses = predictor(photo, regions)
         pose = of_hand(poses, labelled["uv"], lambda pose: pose.region.box)
         if pose:
             rows.append(_score(pose, labelled))
@@ -105,5 +110,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("data_dir", "data", "Folder for prepared data.")
     flags.DEFINE_enum("split", "evaluation", ("training", "evaluation"), "Its split.")
     flags.DEFINE_string("model", None, "A run, a SavedModel or a .tflite file (the shipped).")
+    flags.DEFINE_bool("compare", True, "Try both sides where the detector is unsure.")
     flags.DEFINE_integer("limit", 0, "First hands only; 0: all.", lower_bound=0)
     app.run(main)
