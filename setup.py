@@ -112,6 +112,8 @@ setup(
             "bvhio>=1.5,<2",
             "hypothesis>=6.140",
             "import-linter>=2.17,<3",
+            "ipykernel>=6.29",
+            "nbclient>=0.10",
             "pre-commit>=4",
             "pycocotools>=2.0.8",
             "pygltflib>=1.16",
