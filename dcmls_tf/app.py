@@ -9,7 +9,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 
 from dcmls_tf import files, quiet
-from dcmls_tf.errors import UserError
+from dcmls_tf.errors import UserError, in_a_line
 
 INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
 
@@ -102,4 +102,4 @@ def _out_of_memory(error: Exception) -> str | None:
 
 
 def _fail(error: Exception) -> NoReturn:
-    sys.exit(f"error: {' '.join(str(error).split())}")
+    sys.exit(f"error: {in_a_line(str(error))}")

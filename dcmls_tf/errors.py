@@ -16,3 +16,9 @@ class Terminated(SystemExit):
 
     def __init__(self) -> None:
         super().__init__(self.STATUS)
+
+
+def in_a_line(text: str) -> str:
+    """Text as one line for a terminal: what does not print, such as a name's escapes, is spelt."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -28,6 +28,9 @@ def write(path: StrPath, content: bytes | str) -> None:
 
     Raises `OSError`, which names the path, and leaves nothing behind then.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # A device would be replaced.
+        kind = errno.EISDIR if os.path.isdir(path) else errno.EINVAL
+        raise OSError(kind, os.strerror(kind), os.fspath(path))
     partial = f"{os.fspath(path)}.{os.getpid()}.partial"
     try:
         with open(partial, "wb") as file:
@@ -39,6 +42,18 @@ def write(path: StrPath, content: bytes | str) -> None:
         if isinstance(error, OSError) and error.errno:
             raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
+
+
+def read(path: StrPath, most_bytes: int) -> bytes:
+    """The bytes of a file, or of a device or pipe that ends.
+
+    Raises `OSError`, and `ValueError` for more than `most_bytes`, of which no more are read.
+    """
+    with open(path, "rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"more than {most_bytes >> 20} MB")
+    return content
 
 
 def remove_partials(path: StrPath) -> None:

@@ -235,6 +235,10 @@ class Run:
             return None
         batches = self.stopping.checked(self._validation_batches())
         evaluated = predictions.collect(self.predict, batches)
+        if not evaluated.visible.any():
+            if self.writes:
+                print(f"  no joint of {len(evaluated)} validation samples is visible: no scores")
+            return None
         scores = split_scores.of_split(
             evaluated, self.statistics.mean_scale_mm, root=self.config.root
         )

@@ -4,6 +4,8 @@ Started again with the same options, an interrupted run goes on where it stopped
 with `tensorboard --logdir=runs`.
 """
 
+import math
+
 import dcmls_tf
 from dcmls_tf import app, config
 
@@ -11,9 +13,9 @@ from dcmls_tf import app, config
 def main(_: list[str]) -> None:
     """Flags → one run."""
     run = dcmls_tf.train(config.from_flags())
-    best = f"best validation EPE {run.best_epe_mm():.2f} mm"
-    what = best if run.config.validation_percent else "without validation"
-    print(f"trained: {run.config.run_dir}, {what}")
+    best_mm = run.best_epe_mm()
+    best = f"best validation EPE {best_mm:.2f} mm" if math.isfinite(best_mm) else "no validation"
+    print(f"trained: {run.config.run_dir}, {best}")
 
 
 def cli() -> None:

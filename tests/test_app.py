@@ -67,6 +67,13 @@ def test_an_error_of_the_users_becomes_one_line(end, kind):
     assert end(main) == "error: --raw_dir: nothing is there"
 
 
+def test_what_does_not_print_is_spelt_so_that_no_name_writes_to_a_terminal(end):
+    def main(_):
+        raise UserError("in/\x1b[2J\u202egnp.exe \udcff ü: no picture")
+
+    assert end(main) == r"error: in/\x1b[2J\u202egnp.exe \udcff ü: no picture"
+
+
 def test_a_full_disk_becomes_one_line(end):
     def main(_):
         raise OSError(errno.ENOSPC, "No space left on device", "out/a.json")

@@ -28,6 +28,27 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    """Root could: a report named /dev/null would take the device's place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=rf"Invalid argument: '{pipe}'"):
+        files.write(pipe, "text")
+    with pytest.raises(IsADirectoryError):
+        files.write(tmp_path, "text")
+    assert os.listdir(tmp_path) == ["pipe"]
+    assert pipe.is_fifo()
+
+
+def test_no_more_is_read_than_may_be(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"123")
+    assert files.read(path, 3) == b"123"
+    for source in (path, "/dev/zero"):
+        with pytest.raises(ValueError, match="more than 0 MB"):
+            files.read(source, 2)
+
+
 def test_on_a_full_disk_the_old_file_stays_alone_and_the_error_names_it(tmp_path):
     with small_disks.small_disk(tmp_path / "disk", kilobytes=64) as disk:
         path = disk / "a.txt"

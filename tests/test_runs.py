@@ -1,6 +1,7 @@
 """Runs on real raw trees: the folder they leave, resumption, refusals."""
 
 import csv
+import dataclasses
 import os
 import shutil
 
@@ -137,6 +138,18 @@ def test_history_has_every_equation_and_validation(finished):
     assert set(TERMS) <= set(rows[0])
     assert all(np.isfinite(float(value)) for row in rows for value in row.values())
     assert finished.best_epe_mm() == pytest.approx(min(float(r["epe_mm"]) for r in rows), rel=1e-5)
+
+
+def test_validation_samples_without_a_visible_joint_give_no_scores(finished, monkeypatch, capsys):
+    collect = predictions.collect
+
+    def hidden(*arguments):
+        evaluated = collect(*arguments)
+        return dataclasses.replace(evaluated, visible=np.zeros_like(evaluated.visible))
+
+    monkeypatch.setattr(predictions, "collect", hidden)
+    assert finished._validate(4) is None
+    assert "no joint of 3 validation samples is visible: no scores" in capsys.readouterr().out
 
 
 def test_tensorboard_has_curves_and_pictures(finished):

@@ -10,7 +10,7 @@ from dcmls_tf.data import raw
 from dcmls_tf.data.examples import RawExample
 from dcmls_tf.data.raw import RawFolder, RawSplit, Survey
 from dcmls_tf.data.raw_files import BadSample
-from dcmls_tf.errors import UserError
+from dcmls_tf.errors import UserError, in_a_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +36,10 @@ class Findings:
 
 
 def line_of(problem: UserError) -> str:
-    """A problem's file and reason; names that are not UTF-8 are escaped."""
+    """A problem's file and reason; names that do not print are escaped."""
     is_sample = isinstance(problem, BadSample)
     said = f"{problem.where}: {problem.reason}" if is_sample else str(problem)
-    said = " ".join(said.removeprefix("--raw_dir: ").split())
-    return said.encode(errors="backslashreplace").decode()
+    return in_a_line(said.removeprefix("--raw_dir: "))
 
 
 def check(folder: RawFolder, progress: bool = False) -> Findings:

@@ -41,9 +41,14 @@ class RhdFolder:
                 f"into this folder with scripts/render.py, or download RHD from {PAGE} and give "
                 "the unpacked folder (RHD_published_v2), which has training/ and evaluation/"
             )
-        self.absent: list[BadSample] = []
+        self.absent = [
+            BadSample(path, f"is missing or cannot be read, so {split} has no annotations")
+            for split, path in annotated.items()
+            if split not in self.splits and os.path.isdir(os.path.dirname(path))
+        ]
         if images:
             self.splits = self._splits_with_images()
+        raw_files.warn_absent(self.absent)
 
     def _splits_with_images(self) -> tuple[str, ...]:
         folders = {s: rhd_layout.image_folder(self.raw_dir, s, "color") for s in self.splits}
@@ -53,12 +58,11 @@ class RhdFolder:
                 f"--raw_dir={self.raw_dir}: no images in {' or '.join(folders.values())}; unpack "
                 f"them there (RHD: {PAGE}), or use --modality=2d, which needs annotations only"
             )
-        self.absent = [
+        self.absent += [
             BadSample(folder, f"is not there, so {split} has annotations without images")
             for split, folder in folders.items()
             if split not in splits
         ]
-        raw_files.warn_absent(self.absent)
         return splits
 
     def fingerprint(self) -> str:

@@ -133,6 +133,8 @@ def check_writable(report_path: str) -> None:
     folder = os.path.dirname(os.path.abspath(report_path))
     if os.path.isdir(report_path):
         raise UserError(f"--report={report_path}: is a folder; give a file name, such as out.json")
+    if os.path.exists(report_path) and not os.path.isfile(report_path):
+        raise UserError(f"--report={report_path}: is no file; give a file name, such as out.json")
     try:
         os.makedirs(folder, exist_ok=True)
         probe = f"{os.path.abspath(report_path)}.partial"

@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from dcmls_tf import hand
+from dcmls_tf import files, hand
 from dcmls_tf.errors import UserError
 
 MOST_BYTES = 2 << 30
@@ -54,10 +53,7 @@ def read(path: str, palm: str = "rhd") -> list[Picture]:
     Raises `UserError` for what is no such file.
     """
     try:
-        if os.path.getsize(path) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES >> 30} GB")
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(files.read(path, MOST_BYTES).decode())
         names = content["joint_names"]
         if names[1:] != list(hand.JOINTS[1:]) or names[0] not in ("wrist", "palm"):
             raise ValueError("other joints")

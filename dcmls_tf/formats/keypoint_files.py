@@ -7,6 +7,7 @@ folder, `<name>_keypoints.json` a picture, is read as one.
 """
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dcmls_tf import hand
+from dcmls_tf import files, hand
 from dcmls_tf.formats import coco, landmarks
 from dcmls_tf.formats.hand2d import EVERY_PICTURE, Hand2D
 
@@ -31,11 +32,9 @@ def read(path: str) -> ByPicture:
     """
     if os.path.isdir(path):
         return _folder(path)
-    if os.path.getsize(path) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES >> 20} MB")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        content = _csv(file) if path.lower().endswith(".csv") else json.load(file)
-    return by_picture(content)
+    text = files.read(path, MOST_BYTES).decode("utf-8-sig")
+    is_csv = path.lower().endswith(".csv")
+    return by_picture(_csv(io.StringIO(text, newline="")) if is_csv else json.loads(text))
 
 
 def by_picture(content: Any) -> ByPicture:

@@ -1,6 +1,7 @@
 """Which hands of a picture are meant, as the command line says it."""
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Self
 
 from absl import flags
@@ -103,8 +104,15 @@ class HandsAsked:
     def from_flags(cls, flag_values: flags.FlagValues = flags.FLAGS) -> Self:
         """What the command line asks for.
 
-        Raises `UserError` for a box that is none, and for boxes and keypoints together.
+        Raises `UserError` for a box that is none, boxes and keypoints together, and numbers that
+        are not finite.
         """
+        for name in ("focal", "min_confidence", "min_score"):
+            value = flag_values[name].value
+            if value is not None and not math.isfinite(value):
+                raise UserError(f"--{name}={value}: must be finite")
+        if flag_values.keypoints == "":
+            raise UserError("--keypoints=: give a file, or leave it out")
         if flag_values.box and flag_values.keypoints:
             raise UserError("--box and --keypoints: give one of them")
         return cls(

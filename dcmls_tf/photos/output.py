@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from dcmls_tf import files
 from dcmls_tf.drawing import pages
-from dcmls_tf.errors import UserError
+from dcmls_tf.errors import UserError, in_a_line
 from dcmls_tf.photos import drawn, photo, records, remote, sequences, smoothing, sources
 from dcmls_tf.photos.asked import HandsAsked
 from dcmls_tf.photos.hands import HandPose, RegionFinder
@@ -119,7 +119,7 @@ class PredictionWriter:
         name, sentence = sources.shown(name), sources.shown(sentence)
         self.failures += 1
         self._records.append({"file": name, "error": sentence})
-        self._bar.write(f"error: {sentence}", file=sys.stderr)
+        self._bar.write(f"error: {in_a_line(sentence)}", file=sys.stderr)
 
     def _source(self, source: Source) -> None:
         """One input, by its kind."""

@@ -19,6 +19,7 @@ VIDEOS = (
 )
 # In the names of pictures that were drawn on, which are not taken from folders.
 DRAWN = ".hands."
+_CAMERA = re.compile("[0-9]{1,3}")
 PICTURE, VIDEO, CAMERA, STREAM, ADDRESS = "picture", "video", "camera", "stream", "address"
 _FETCHED, _STREAMED = re.compile("https?://", re.IGNORECASE), re.compile("rtsps?://", re.IGNORECASE)
 # Every packet of an MPEG transport stream begins so; text in TypeScript has the extension too.
@@ -79,8 +80,8 @@ def _sources(given: str) -> list[Source]:
         paths = list(_in_folder(given))
         problem = f"holds no picture or video ({', '.join(PICTURES + VIDEOS)})"
     elif os.path.exists(given):
-        paths, problem = [given], ""
-    elif given.isdecimal():
+        paths, problem = [given], "is no file"
+    elif _CAMERA.fullmatch(given):
         return [Source(CAMERA, given)]
     else:
         paths = glob.glob(given, recursive=True)

@@ -101,6 +101,15 @@ def test_a_folder_with_one_split_serves_for_it(own_tree, tmp_path):
         _examples(own_tree, tmp_path / "data", "training")
 
 
+def test_a_split_without_its_annotations_is_named(own_tree, caplog):
+    path = own_tree / "training" / "anno_training.pickle"
+    path.unlink()
+    folder = rhd.RhdFolder(str(own_tree), images=False)
+    assert folder.splits == ("evaluation",)
+    assert f"{path} is missing or cannot be read, so training has no annotations" in caplog.text
+    assert [bad.where for bad in folder.absent] == [str(path)]
+
+
 def test_annotated_frames_without_image_are_left_out(own_tree, tmp_path, caplog):
     for number in (0, 5):
         os.remove(own_tree / "training" / "color" / f"{number:05d}.png")

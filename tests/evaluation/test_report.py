@@ -212,11 +212,12 @@ def test_a_split_without_visible_joints_is_refused(data, tmp_path):
 
 def test_a_report_that_cannot_be_written_stops_before_the_work(data, tmp_path):
     (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
 
     def never():
         raise AssertionError("work was started")
 
     statistics = TrainingStatistics(data["y"][0], MEAN_SCALE_MM)
-    for path in (tmp_path / "file" / "out.json", tmp_path):
+    for path in (tmp_path / "file" / "out.json", tmp_path, tmp_path / "pipe"):
         with pytest.raises(UserError, match="--report="):
             report.evaluate(perfect, never, Config(), "evaluation", statistics, str(path))

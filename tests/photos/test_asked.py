@@ -31,6 +31,10 @@ def test_flags_say_which_hands():
         said("--box=1,2,3")
     with pytest.raises(UserError, match=r"^--box and --keypoints: give one of them$"):
         said("--box=1,2,30,40", "--keypoints=a.json")
+    with pytest.raises(UserError, match=r"^--focal=nan: must be finite"):
+        said("--focal=nan")
+    with pytest.raises(UserError, match=r"^--keypoints=: give a file"):
+        said("--keypoints=")
 
 
 def test_mirrored_pictures_are_turned_back():

@@ -19,6 +19,10 @@ def test_inputs_are_files_folders_globs_and_cameras(tmp_path):
     for missing in (tmp_path / "c.png", tmp_path / "*.gif"):
         with pytest.raises(UserError, match="--input="):
             sources.find([str(missing)])
+    with pytest.raises(UserError, match=r"--input=/dev/zero: is no file;"):
+        sources.find(["/dev/zero"])
+    with pytest.raises(UserError, match=r"--input=9{20}: does not exist"):
+        sources.find(["9" * 20])
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no picture"):
         sources.find([str(tmp_path / "empty")])
