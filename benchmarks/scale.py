@@ -3,11 +3,11 @@
     python scripts/render.py --out_dir=rendered --training=1000 --evaluation=60
     python benchmarks/scale.py --raw_dir=rendered --train=--input_size=64 --train=--epochs=1
 
-Each size is a folder of that many training frames, links to those of `--raw_dir` over and over,
-and goes through the scripts in processes of their own. Memory is the most that one of a command's
-processes had. An epoch's holds the windows that are kept (`dcmls_tf.data.windows.MEMORY_BYTES`),
-which grow with the frames until they are full. Prediction is told its hand by `--box`, and draws
-every frame.
+Each size is a folder of that many training frames, hard links to those of `--raw_dir` over and
+over (so `TMPDIR` has to be on its disk), and goes through the scripts in processes of their own.
+Memory is the most that one of a command's processes had. With more epochs than one it holds the
+windows that are kept (`dcmls_tf.data.windows.MEMORY_BYTES`), which grow with the frames until they
+are full. Prediction is told its hand by `--box`, and draws every frame.
 """
 
 import os
@@ -65,8 +65,8 @@ def link_frames(source: str, raw_dir: str, frames: int) -> None:
         for kind in KINDS:
             os.makedirs(rhd_layout.image_folder(raw_dir, split, kind))
             for number, of_source in enumerate(numbers):
-                there = os.path.abspath(rhd_layout.image_path(source, split, kind, of_source))
-                os.symlink(there, rhd_layout.image_path(raw_dir, split, kind, number))
+                there = rhd_layout.image_path(source, split, kind, of_source)
+                os.link(there, rhd_layout.image_path(raw_dir, split, kind, number))
         content = pickle.dumps({i: known[n] for i, n in enumerate(numbers)}, protocol=2)
         files.write(rhd_layout.annotation_path(raw_dir, split), content)
 

@@ -22,6 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Keras takes its backend as it is imported, from here before `keras.json`. See `addons`.
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"
+if os.environ.get("DCMLS_QUIET"):  # A command's process, or one that it started.
+    importlib.import_module(f"{__name__}.quiet").install()
 
 
 def __getattr__(name: str) -> Any:

@@ -31,18 +31,15 @@ A flagfile says a `Config` too:
 
 import os
 from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
-from dcmls_tf import checkpoints, distribution, hand, runs
+from dcmls_tf import hand
 from dcmls_tf.config import Config
-from dcmls_tf.data import preparation
-from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.errors import UserError
-from dcmls_tf.evaluation.report import Report
 from dcmls_tf.photos import photo as photo_files
 from dcmls_tf.photos import predictor
 from dcmls_tf.photos.detection import Detector
@@ -50,9 +47,12 @@ from dcmls_tf.photos.hands import HandPose, HandRegion
 from dcmls_tf.photos.photo import Photo
 from dcmls_tf.photos.predictor import PosePredictor
 from dcmls_tf.photos.roads import ShippedPredictor
-from dcmls_tf.serving import metadata, saved_model, shipped, tflite
-from dcmls_tf.serving import release as releases
-from dcmls_tf.serving.signatures import DEFAULT_HYPOTHESES, ServedModel
+from dcmls_tf.serving import shipped
+from dcmls_tf.serving.names import DEFAULT_HYPOTHESES
+
+if TYPE_CHECKING:  # What brings TensorFlow is imported by what needs it: `load` may do without.
+    from dcmls_tf import runs
+    from dcmls_tf.evaluation.report import Report
 
 SAVED_MODEL, TFLITE = FORMATS = ("saved_model", "tflite")
 
@@ -60,11 +60,13 @@ Path = str | os.PathLike[str]
 Picture = Path | UInt8[np.ndarray, "H W 3"] | Photo
 
 
-def train(config: Config) -> runs.Run:
+def train(config: Config) -> "runs.Run":
     """Trains a run to its end, or goes on with the one in `config.run_dir`; returns it.
 
     It uses all visible devices. `best_epe_mm()` is its lowest validation error in mm.
     """
+    from dcmls_tf import distribution, runs
+
     run = runs.Run(config, distribution.strategy())
     run.train()
     return run
@@ -78,7 +80,7 @@ def evaluate(
     joints: str = "visible",
     batch_size: int = 64,
     **data_options: Any,
-) -> Report:
+) -> "Report":
     """A run's best model on a data set of its modality: the report, which is written as well.
 
     Args:
@@ -90,6 +92,8 @@ def evaluate(
         batch_size: samples predicted at once.
         data_options: `dataset`, `raw_dir`, `data_dir`, `stb_views`, where they are not the run's.
     """
+    from dcmls_tf import runs
+
     report_path = report_path or os.path.join(run_dir, "report.json")
     return runs.evaluate_run(run_dir, report_path, split, joints, batch_size, **data_options)
 
@@ -119,6 +123,12 @@ def export(
         split: what the model card's errors are measured on.
         data_options: `raw_dir` and `data_dir`, where they are not the run's.
     """
+    from dcmls_tf import checkpoints
+    from dcmls_tf.data import preparation
+    from dcmls_tf.data.statistics import TrainingStatistics
+    from dcmls_tf.serving import metadata, saved_model, tflite
+    from dcmls_tf.serving.signatures import ServedModel
+
     model, config, step = checkpoints.load_model(run_dir)
     statistics = TrainingStatistics.load(run_dir)
     config = config.replace(**data_options)
@@ -155,6 +165,12 @@ def release(
         split: what the card's errors are measured on.
         data_options: `raw_dir` and `data_dir`, where they are not the run's.
     """
+    from dcmls_tf import checkpoints
+    from dcmls_tf.data import preparation
+    from dcmls_tf.data.statistics import TrainingStatistics
+    from dcmls_tf.serving import metadata
+    from dcmls_tf.serving import release as releases
+
     model, config, step = checkpoints.load_model(run_dir)
     description = metadata.describe(config, TrainingStatistics.load(run_dir), run_dir, step)
     config = config.replace(**data_options)

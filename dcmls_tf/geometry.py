@@ -13,14 +13,15 @@ is a similarity of the image, as the paper's baselines do, and A is its in-plane
 Frames and units: the camera frame has x right, y down, z forward, in mm. Pixels count from
 the outer corner of the first pixel, whose middle is (0.5, 0.5); `K` maps mm to them. All
 functions take any number of leading dimensions (`*B`, which broadcast), except `warp_image`.
+Tensors give tensors, and NumPy arrays NumPy arrays (see `arrays`).
 """
 
 from typing import Any
 
-import tensorflow as tf
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from dcmls_tf import hand
+from dcmls_tf import arrays, hand, sampling
+from dcmls_tf.arrays import Array
 
 MIN_DEPTH_MM = 1.0
 # A box is measured in focal lengths where it has to be kept sane: joints far off the optical
@@ -33,75 +34,82 @@ MAX_SUPERSAMPLING = 4
 # webcams about 0.9, RHD 0.8 to 1.0, STB 0.95 and 1.3.
 TYPICAL_FOCAL = 1.0
 
-Matrix = Float[tf.Tensor, "*B 3 3"]
-Angle = Float[tf.Tensor, "*B"] | float  # radians
+Matrix = Float[Array, "*B 3 3"]
+Angle = Float[Array, "*B"] | float  # radians
 
 
-def project(xyz_mm: Float[tf.Tensor, "*B N 3"], K: Matrix) -> Float[tf.Tensor, "*B N 2"]:
+def project(xyz_mm: Float[Array, "*B N 3"], K: Matrix) -> Float[Array, "*B N 2"]:
     """Points in the camera frame, mm → px.
 
     Points nearer than 1 mm, or behind the camera, count as 1 mm away.
     """
-    homogeneous = tf.matmul(xyz_mm, K, transpose_b=True)
-    return homogeneous[..., :2] / tf.maximum(homogeneous[..., 2:], MIN_DEPTH_MM)
+    xp = arrays.of(xyz_mm, K)
+    homogeneous = xp.matmul(xyz_mm, K, transpose_b=True)
+    return homogeneous[..., :2] / xp.maximum(homogeneous[..., 2:], MIN_DEPTH_MM)
 
 
-def rays(uv: Float[tf.Tensor, "*B N 2"], K: Matrix) -> Float[tf.Tensor, "*B N 3"]:
+def rays(uv: Float[Array, "*B N 2"], K: Matrix) -> Float[Array, "*B N 3"]:
     """Px → their directions in the camera frame, with z = 1."""
-    return tf.matmul(_homogeneous(uv), tf.linalg.inv(K), transpose_b=True)
+    xp = arrays.of(uv, K)
+    return xp.matmul(_homogeneous(uv), xp.linalg.inv(K), transpose_b=True)
 
 
-def apply_homography(points: Float[tf.Tensor, "*B N 2"], H: Matrix) -> Float[tf.Tensor, "*B N 2"]:
+def apply_homography(points: Float[Array, "*B N 2"], H: Matrix) -> Float[Array, "*B N 2"]:
     """Points of an image through a homography, as source px → crop px."""
-    mapped = tf.matmul(_homogeneous(points), H, transpose_b=True)
+    xp = arrays.of(points, H)
+    mapped = xp.matmul(_homogeneous(points), H, transpose_b=True)
     return mapped[..., :2] / mapped[..., 2:]
 
 
-def crop_camera(size: int, half: Float[tf.Tensor, "*B"]) -> Matrix:
+def crop_camera(size: int, half: Float[Array, "*B"]) -> Matrix:
     """Intrinsics of a square image of `size` px that sees ± `half` (a tangent)."""
+    xp = arrays.of(half)
     focal = size / 2 / half
-    middle = size / 2 * tf.ones_like(focal)
+    middle = size / 2 * xp.ones_like(focal)
     return _intrinsics(focal, middle, middle)
 
 
-def typical_camera(height: Shaped[tf.Tensor, "*B"], width: Shaped[tf.Tensor, "*B"]) -> Matrix:
+def typical_camera(height: Shaped[Array, "*B"], width: Shaped[Array, "*B"]) -> Matrix:
     """Intrinsics of images whose camera is not known; both sides are in px."""
-    height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-    focal = TYPICAL_FOCAL * tf.maximum(height, width)
+    xp = arrays.of(height, width)
+    height, width = xp.cast(height, xp.float32), xp.cast(width, xp.float32)
+    focal = TYPICAL_FOCAL * xp.maximum(height, width)
     return _intrinsics(focal, width / 2, height / 2)
 
 
-def with_focal(K: Matrix, factor: Float[tf.Tensor, "*B"]) -> Matrix:
+def with_focal(K: Matrix, factor: Float[Array, "*B"]) -> Matrix:
     """Intrinsics whose focal lengths are `factor` times as long."""
-    ones = tf.ones_like(factor)
-    return K * tf.stack([factor, factor, ones], -1)[..., None, :]
+    xp = arrays.of(K, factor)
+    ones = xp.ones_like(factor)
+    return K * xp.stack([factor, factor, ones], -1)[..., None, :]
 
 
 def joints_box(
-    uv: Float[tf.Tensor, "*B N 2"], K: Matrix, margin: float
-) -> tuple[Float[tf.Tensor, "*B 2"], Float[tf.Tensor, "*B"]]:
+    uv: Float[Array, "*B N 2"], K: Matrix, margin: float
+) -> tuple[Float[Array, "*B 2"], Float[Array, "*B"]]:
     """The square around joints: its centre and its side, in px as `uv` is.
 
     The side is `margin` times the longer side of the joints' box. Joints outside of the
     image count; ones at absurd angles are pulled in (see `MAX_OFF_AXIS`).
     """
-    focal = tf.linalg.diag_part(K)[..., None, :2]
+    xp = arrays.of(uv, K)
+    focal = xp.linalg.diag_part(K)[..., None, :2]
     middle = K[..., None, :2, 2]
-    uv = tf.clip_by_value(uv, middle - MAX_OFF_AXIS * focal, middle + MAX_OFF_AXIS * focal)
-    lower, upper = tf.reduce_min(uv, -2), tf.reduce_max(uv, -2)
-    side = margin * tf.reduce_max(upper - lower, -1)
+    uv = xp.clip_by_value(uv, middle - MAX_OFF_AXIS * focal, middle + MAX_OFF_AXIS * focal)
+    lower, upper = xp.reduce_min(uv, -2), xp.reduce_max(uv, -2)
+    side = margin * xp.reduce_max(upper - lower, -1)
     focal = K[..., 0, 0]
-    return (lower + upper) / 2, tf.clip_by_value(side, MIN_SIDE * focal, MAX_SIDE * focal)
+    return (lower + upper) / 2, xp.clip_by_value(side, MIN_SIDE * focal, MAX_SIDE * focal)
 
 
 def crop_transform(
-    centre: Float[tf.Tensor, "*B 2"],
-    side: Float[tf.Tensor, "*B"],
+    centre: Float[Array, "*B 2"],
+    side: Float[Array, "*B"],
     K: Matrix,
     size: int,
     *,
     roll: Angle = 0.0,
-    mirror: Bool[tf.Tensor, "*B"] | bool = False,
+    mirror: Bool[Array, "*B"] | bool = False,
     perspective: bool = True,
 ) -> tuple[Matrix, Matrix]:
     """`H` and `A` of the crop of a square box.
@@ -114,7 +122,8 @@ def crop_transform(
         mirror: whether left and right swap.
         perspective: turn the camera towards the box; otherwise a similarity of the image.
     """
-    centre, side, roll = (tf.convert_to_tensor(v, tf.float32) for v in (centre, side, roll))
+    xp = arrays.of(centre, side, K, roll)
+    centre, side, roll = (xp.convert_to_tensor(v, xp.float32) for v in (centre, side, roll))
     turn = _roll_and_mirror(roll, mirror, side)
     if perspective:
         return _virtual_camera(centre, side, K, size, turn)
@@ -122,44 +131,47 @@ def crop_transform(
 
 
 def _similarity(
-    centre: Float[tf.Tensor, "*B 2"], side: Float[tf.Tensor, "*B"], size: int, turn: Matrix
+    centre: Float[Array, "*B 2"], side: Float[Array, "*B"], size: int, turn: Matrix
 ) -> Matrix:
     """`H` of a box that is turned in the image's plane and scaled."""
+    xp = arrays.of(centre, side)
     zoom = size / side
     linear = zoom[..., None, None] * turn[..., :2, :2]
-    shift = size / 2 - tf.linalg.matvec(linear, centre)
+    shift = size / 2 - xp.linalg.matvec(linear, centre)
     return _rows(
-        tf.concat([linear[..., 0, :], shift[..., :1]], -1),
-        tf.concat([linear[..., 1, :], shift[..., 1:]], -1),
-        tf.ones_like(side)[..., None] * [0.0, 0.0, 1.0],
+        xp.concat([linear[..., 0, :], shift[..., :1]], -1),
+        xp.concat([linear[..., 1, :], shift[..., 1:]], -1),
+        xp.ones_like(side)[..., None] * [0.0, 0.0, 1.0],
     )
 
 
 def _virtual_camera(
-    centre: Float[tf.Tensor, "*B 2"],
-    side: Float[tf.Tensor, "*B"],
+    centre: Float[Array, "*B 2"],
+    side: Float[Array, "*B"],
     K: Matrix,
     size: int,
     turn: Matrix,
 ) -> tuple[Matrix, Matrix]:
     """`H` and `A` of a camera that looks at a box, sees all its edges, and is turned then."""
+    xp = arrays.of(centre, side, K)
     look = look_at(rays(centre[..., None, :], K)[..., 0, :])
     edges = centre[..., None, :] + side[..., None, None] / 2 * [[-1, 0], [1, 0], [0, -1], [0, 1.0]]
-    seen = tf.matmul(rays(edges, K), look, transpose_b=True)
-    half = tf.reduce_max(tf.abs(seen[..., :2] / seen[..., 2:]), [-2, -1])
-    A = tf.matmul(turn, look)
-    H = tf.matmul(tf.matmul(crop_camera(size, half), A), tf.linalg.inv(K))
+    seen = xp.matmul(rays(edges, K), look, transpose_b=True)
+    half = xp.reduce_max(xp.abs(seen[..., :2] / seen[..., 2:]), [-2, -1])
+    A = xp.matmul(turn, look)
+    H = xp.matmul(xp.matmul(crop_camera(size, half), A), xp.linalg.inv(K))
     return H / H[..., 2:, 2:], A
 
 
-def look_at(direction: Float[tf.Tensor, "*B 3"]) -> Matrix:
+def look_at(direction: Float[Array, "*B 3"]) -> Matrix:
     """The smallest rotation that turns a direction to the optical axis, (0, 0, 1)."""
-    a, b, c = tf.unstack(tf.math.l2_normalize(direction, -1), axis=-1)
+    xp = arrays.of(direction)
+    a, b, c = xp.unstack(xp.math.l2_normalize(direction, -1), axis=-1)
     shared = -a * b / (1 + c)
     return _rows(
-        tf.stack([1 - a * a / (1 + c), shared, -a], -1),
-        tf.stack([shared, 1 - b * b / (1 + c), -b], -1),
-        tf.stack([a, b, c], -1),
+        xp.stack([1 - a * a / (1 + c), shared, -a], -1),
+        xp.stack([shared, 1 - b * b / (1 + c), -b], -1),
+        xp.stack([a, b, c], -1),
     )
 
 
@@ -168,129 +180,132 @@ def tilt(axis: Angle, angle: Angle) -> Matrix:
 
     Both are in radians.
     """
-    x, y, zeros = tf.cos(axis), tf.sin(axis), tf.zeros_like(axis)
-    cos, sin = tf.cos(angle), tf.sin(angle)
+    xp = arrays.of(axis, angle)
+    x, y, zeros = xp.cos(axis), xp.sin(axis), xp.zeros_like(axis)
+    cos, sin = xp.cos(angle), xp.sin(angle)
     return _rows(
-        tf.stack([cos + x * x * (1 - cos), x * y * (1 - cos), y * sin], -1),
-        tf.stack([x * y * (1 - cos), cos + y * y * (1 - cos), -x * sin], -1),
-        tf.stack([-y * sin, x * sin, cos + zeros], -1),
+        xp.stack([cos + x * x * (1 - cos), x * y * (1 - cos), y * sin], -1),
+        xp.stack([x * y * (1 - cos), cos + y * y * (1 - cos), -x * sin], -1),
+        xp.stack([-y * sin, x * sin, cos + zeros], -1),
     )
 
 
 def rotate_about(
-    points: Float[tf.Tensor, "*B N 3"], rotation: Matrix, pivot: Float[tf.Tensor, "*B 3"]
-) -> Float[tf.Tensor, "*B N 3"]:
+    points: Float[Array, "*B N 3"], rotation: Matrix, pivot: Float[Array, "*B 3"]
+) -> Float[Array, "*B N 3"]:
     """Points turned by a rotation about a pivot."""
+    xp = arrays.of(points, rotation, pivot)
     pivot = pivot[..., None, :]
-    return tf.matmul(points - pivot, rotation, transpose_b=True) + pivot
+    return xp.matmul(points - pivot, rotation, transpose_b=True) + pivot
 
 
-def scale_bone_mm(xyz_mm: Float[tf.Tensor, "*B 21 3"]) -> Float[tf.Tensor, "*B"]:
+def scale_bone_mm(xyz_mm: Float[Array, "*B 21 3"]) -> Float[Array, "*B"]:
     """Length in mm of the bone that sets a hand's scale."""
+    xp = arrays.of(xyz_mm)
     near, far = hand.SCALE_BONE
-    return tf.norm(xyz_mm[..., near, :] - xyz_mm[..., far, :], axis=-1)
+    return xp.norm(xyz_mm[..., near, :] - xyz_mm[..., far, :], axis=-1)
 
 
 def normalise(
-    xyz_mm: Float[tf.Tensor, "*B 21 3"],
-    root_mm: Float[tf.Tensor, "*B 3"],
-    scale_mm: Float[tf.Tensor, "*B"],
+    xyz_mm: Float[Array, "*B 21 3"],
+    root_mm: Float[Array, "*B 3"],
+    scale_mm: Float[Array, "*B"],
     A: Matrix,
-) -> Float[tf.Tensor, "*B 21 3"]:
+) -> Float[Array, "*B 21 3"]:
     """Joints in the camera frame, mm → y: root-relative, in scale bones, in the crop's frame."""
+    xp = arrays.of(xyz_mm, root_mm, scale_mm, A)
     relative = (xyz_mm - root_mm[..., None, :]) / scale_mm[..., None, None]
-    return tf.matmul(relative, A, transpose_b=True)
+    return xp.matmul(relative, A, transpose_b=True)
 
 
 def denormalise(
-    y: Float[tf.Tensor, "*B 21 3"],
-    root_mm: Float[tf.Tensor, "*B 3"],
-    scale_mm: Float[tf.Tensor, "*B"],
+    y: Float[Array, "*B 21 3"],
+    root_mm: Float[Array, "*B 3"],
+    scale_mm: Float[Array, "*B"],
     A: Matrix,
-) -> Float[tf.Tensor, "*B 21 3"]:
+) -> Float[Array, "*B 21 3"]:
     """Inverse of `normalise`: y → camera frame, mm. A is orthogonal."""
-    return tf.matmul(y, A) * scale_mm[..., None, None] + root_mm[..., None, :]
+    xp = arrays.of(y, root_mm, scale_mm, A)
+    return xp.matmul(y, A) * scale_mm[..., None, None] + root_mm[..., None, :]
 
 
-def to_unit_square(crop_px: Float[tf.Tensor, "*B N 2"], size: int) -> Float[tf.Tensor, "*B N 2"]:
+def to_unit_square(crop_px: Float[Array, "*B N 2"], size: int) -> Float[Array, "*B N 2"]:
     """Crop px → [-0.5, 0.5] inside the crop of side `size`."""
     return crop_px / size - 0.5
 
 
-def from_unit_square(x: Float[tf.Tensor, "*B N 2"], size: int) -> Float[tf.Tensor, "*B N 2"]:
+def from_unit_square(x: Float[Array, "*B N 2"], size: int) -> Float[Array, "*B N 2"]:
     """Inverse of `to_unit_square`."""
     return (x + 0.5) * size
 
 
 def warp_image(
-    image: UInt8[tf.Tensor, "h w 3"], H: Float[tf.Tensor, "3 3"], size: int
-) -> Float[tf.Tensor, "size size 3"]:
+    image: UInt8[Array, "h w 3"], H: Float[Array, "3 3"], size: int
+) -> Float[Array, "size size 3"]:
     """The crop that `H` cuts out of an image, in [0, 1].
 
     Bilinear; where the crop shrinks the image, several samples are averaged per pixel.
     Outside of the image is black.
     """
-    inverse = tf.linalg.inv(H)
+    xp = arrays.of(image, H)
+    inverse = xp.linalg.inv(H)
     samples = _supersampling(inverse, size)
-    step = 1 / tf.cast(samples, tf.float32)
+    step = 1 / xp.cast(samples, xp.float32)
     # The op's pixels have their middle at whole numbers, ours at halves.
     from_output = _rows([step, 0.0, step / 2], [0.0, step, step / 2], [0.0, 0.0, 1.0])
-    to_input = tf.constant([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]], tf.float32)
-    transform = tf.reshape(to_input @ inverse @ from_output, [9])
-    side = size * samples
-    crop = tf.raw_ops.ImageProjectiveTransformV3(
-        images=image[None],
-        transforms=(transform[:8] / transform[8])[None],
-        output_shape=tf.stack([side, side]),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
-    blocks = tf.reshape(tf.cast(crop, tf.float32), [size, samples, size, samples, 3])
-    return tf.reduce_mean(blocks, [1, 3]) / 255
+    to_input = xp.convert_to_tensor([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]], xp.float32)
+    transform = xp.reshape(to_input @ inverse @ from_output, [9])
+    crop = sampling.projective(image, transform[:8] / transform[8], size * samples)
+    blocks = xp.reshape(xp.cast(crop, xp.float32), [size, samples, size, samples, 3])
+    return xp.reduce_mean(blocks, [1, 3]) / 255
 
 
-def _supersampling(inverse: Float[tf.Tensor, "3 3"], size: int) -> Int[tf.Tensor, ""]:
+def _supersampling(inverse: Float[Array, "3 3"], size: int) -> Int[Array, ""]:
     """Samples a side of one crop pixel: about the source px it covers at the crop's middle."""
-    depth = tf.linalg.matvec(inverse, [size / 2, size / 2, 1.0])[2]
-    px = tf.sqrt(tf.abs(tf.linalg.det(inverse) / depth**3))
-    return tf.cast(tf.clip_by_value(tf.round(px), 1, MAX_SUPERSAMPLING), tf.int32)
+    xp = arrays.of(inverse)
+    depth = xp.linalg.matvec(inverse, [size / 2, size / 2, 1.0])[2]
+    px = xp.sqrt(xp.abs(xp.linalg.det(inverse) / depth**3))
+    return xp.cast(xp.clip_by_value(xp.round(px), 1, MAX_SUPERSAMPLING), xp.int32)
 
 
 def _roll_and_mirror(
     roll: Angle,
-    mirror: Bool[tf.Tensor, "*B"] | bool,
-    like: Float[tf.Tensor, "*B"],
+    mirror: Bool[Array, "*B"] | bool,
+    like: Float[Array, "*B"],
 ) -> Matrix:
     """Turn by `roll` after swapping left and right."""
-    zeros, ones = tf.zeros_like(like), tf.ones_like(like)
+    xp = arrays.of(like)
+    zeros, ones = xp.zeros_like(like), xp.ones_like(like)
     roll = roll + zeros
-    sign = tf.where(mirror, -1.0, 1.0) + zeros
-    cos, sin = tf.cos(roll), tf.sin(roll)
+    sign = xp.where(mirror, -1.0, 1.0) + zeros
+    cos, sin = xp.cos(roll), xp.sin(roll)
     return _rows(
-        tf.stack([sign * cos, -sin, zeros], -1),
-        tf.stack([sign * sin, cos, zeros], -1),
-        tf.stack([zeros, zeros, ones], -1),
+        xp.stack([sign * cos, -sin, zeros], -1),
+        xp.stack([sign * sin, cos, zeros], -1),
+        xp.stack([zeros, zeros, ones], -1),
     )
 
 
 def _intrinsics(
-    focal: Float[tf.Tensor, "*B"],
-    middle_x: Float[tf.Tensor, "*B"],
-    middle_y: Float[tf.Tensor, "*B"],
+    focal: Float[Array, "*B"],
+    middle_x: Float[Array, "*B"],
+    middle_y: Float[Array, "*B"],
 ) -> Matrix:
-    zeros, ones = tf.zeros_like(focal), tf.ones_like(focal)
+    xp = arrays.of(focal, middle_x, middle_y)
+    zeros, ones = xp.zeros_like(focal), xp.ones_like(focal)
     return _rows(
-        tf.stack([focal, zeros, middle_x], -1),
-        tf.stack([zeros, focal, middle_y], -1),
-        tf.stack([zeros, zeros, ones], -1),
+        xp.stack([focal, zeros, middle_x], -1),
+        xp.stack([zeros, focal, middle_y], -1),
+        xp.stack([zeros, zeros, ones], -1),
     )
 
 
-def _homogeneous(points: Float[tf.Tensor, "*B N 2"]) -> Float[tf.Tensor, "*B N 3"]:
-    return tf.concat([points, tf.ones_like(points[..., :1])], -1)
+def _homogeneous(points: Float[Array, "*B N 2"]) -> Float[Array, "*B N 3"]:
+    xp = arrays.of(points)
+    return xp.concat([points, xp.ones_like(points[..., :1])], -1)
 
 
 def _rows(*rows: Any) -> Matrix:
     """A matrix from its three rows, each a `*B 3` tensor or a list."""
-    return tf.stack(rows, -2)
+    xp = arrays.of(*rows)
+    return xp.stack(rows, -2)

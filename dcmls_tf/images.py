@@ -6,8 +6,6 @@ training pictures by TensorFlow, where no Python runs.
 
 import os
 
-import tensorflow as tf
-from jaxtyping import Int, Shaped
 from PIL import ExifTags, Image
 
 UPRIGHT = 1
@@ -30,18 +28,3 @@ def read_orientation(path: str | os.PathLike[str]) -> int:
     """EXIF's orientation of an image file. Raises what Pillow does when it opens none."""
     with Image.open(path) as image:
         return orientation(image)
-
-
-def turn_upright(
-    pixels: Shaped[tf.Tensor, "h w 3"], orientation: Int[tf.Tensor, ""]
-) -> Shaped[tf.Tensor, "upright_h upright_w 3"]:
-    """Decoded pixels as a person sees them, by EXIF's orientation; TensorFlow ops only."""
-
-    def when(orientations: tuple[int, ...], turned: Shaped[tf.Tensor, "..."]) -> tf.Tensor:
-        return tf.cond(
-            tf.reduce_any(orientation == tf.constant(orientations)), lambda: turned, lambda: pixels
-        )
-
-    pixels = when(TRANSPOSED, tf.transpose(pixels, [1, 0, 2]))
-    pixels = when(MIRRORED_SIDEWAYS, tf.reverse(pixels, [1]))
-    return when(MIRRORED_UPWARDS, tf.reverse(pixels, [0]))

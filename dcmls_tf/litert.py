@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcmls_tf import quiet
 from dcmls_tf.errors import UserError
 
 if TYPE_CHECKING:  # LiteRT is an extra.
@@ -20,8 +21,9 @@ def interpreter(content: bytes, num_threads: int = 1) -> "Interpreter":
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise UserError("TFLite files need ai-edge-litert: pip install '.[export]'") from None
-    ready = Interpreter(model_content=content, num_threads=num_threads)
-    ready.allocate_tensors()
+    with quiet.notes_dropped():  # Each tells which delegate it has.
+        ready = Interpreter(model_content=content, num_threads=num_threads)
+        ready.allocate_tensors()
     return ready
 
 

@@ -91,7 +91,7 @@ def test_the_box_is_a_square_of_the_joints_longer_side_and_its_margin():
 
 
 def test_perspective_crop_is_a_camera_that_sees_the_crop(hands, draws):
-    H, A = (m.numpy() for m in _crop(hands, draws, perspective=True))
+    H, A = (np.asarray(m) for m in _crop(hands, draws, perspective=True))
     crop_K = H @ K @ np.linalg.inv(A)
     crop_K /= crop_K[:, 2:, 2:]
     focal = crop_K[:, 0, 0]
@@ -106,7 +106,7 @@ def test_perspective_crop_is_a_camera_that_sees_the_crop(hands, draws):
 
 @pytest.mark.parametrize("perspective", [True, False])
 def test_a_is_orthogonal_and_mirrors_only_when_asked(hands, draws, perspective):
-    _, A = (m.numpy() for m in _crop(hands, draws, perspective))
+    _, A = (np.asarray(m) for m in _crop(hands, draws, perspective))
     np.testing.assert_allclose(A @ A.transpose(0, 2, 1), np.eye(3) + 0 * A, atol=1e-5)
     expected = np.where(draws["mirror"], -1, 1)
     np.testing.assert_allclose(np.linalg.det(A), expected, atol=1e-5)
@@ -116,7 +116,7 @@ def test_a_is_orthogonal_and_mirrors_only_when_asked(hands, draws, perspective):
 def test_joints_fill_the_crop_to_its_margin(hands, perspective):
     still = {"roll": np.zeros(COUNT, np.float32), "mirror": False}
     H, _ = _crop(hands, still, perspective)
-    x = geometry.to_unit_square(geometry.apply_homography(_pinhole(hands, K), H), SIZE).numpy()
+    x = geometry.to_unit_square(geometry.apply_homography(_pinhole(hands, K), H), SIZE)
     extent = (x.max(1) - x.min(1)).max(-1)
     if perspective:  # turning towards an oblique hand changes its shape, and so its box
         assert np.all((extent > 0.45) & (extent < 0.75))
@@ -127,7 +127,7 @@ def test_joints_fill_the_crop_to_its_margin(hands, perspective):
 
 
 def test_affine_crop_is_a_similarity_whose_turn_is_a(hands, draws):
-    H, A = (m.numpy() for m in _crop(hands, draws, perspective=False))
+    H, A = (np.asarray(m) for m in _crop(hands, draws, perspective=False))
     np.testing.assert_allclose(H[:, 2], np.tile([0, 0, 1], (COUNT, 1)))
     zoom = np.sqrt(np.abs(np.linalg.det(H[:, :2, :2])))
     np.testing.assert_allclose(
@@ -140,7 +140,7 @@ def test_mirroring_flips_the_crop_about_its_middle(hands):
     straight, _ = _crop(hands, {"roll": 0.0, "mirror": False}, True)
     mirrored, _ = _crop(hands, {"roll": 0.0, "mirror": True}, True)
     uv = _pinhole(hands, K)
-    a, b = (geometry.apply_homography(uv, H).numpy() for H in (straight, mirrored))
+    a, b = (geometry.apply_homography(uv, H) for H in (straight, mirrored))
     np.testing.assert_allclose(b, np.stack([SIZE - a[..., 0], a[..., 1]], -1), atol=1e-2)
 
 
@@ -148,7 +148,7 @@ def test_a_perspective_crop_just_holds_the_middles_of_its_boxs_sides():
     centre, side = f32([250, 60]), f32(90)
     H, _ = geometry.crop_transform(centre, side, K, SIZE)
     middles = centre + side / 2 * f32([[-1, 0], [1, 0], [0, -1], [0, 1]])
-    from_middle = geometry.apply_homography(middles, H).numpy() - SIZE / 2
+    from_middle = geometry.apply_homography(middles, H) - SIZE / 2
     assert np.abs(from_middle).max() == pytest.approx(SIZE / 2, abs=1e-3)
     np.testing.assert_allclose(
         geometry.apply_homography(centre[None], H), [[SIZE / 2] * 2], atol=1e-3
@@ -159,14 +159,14 @@ def test_a_perspective_crop_just_holds_the_middles_of_its_boxs_sides():
 def test_positive_roll_turns_x_towards_y():
     H, A = geometry.crop_transform(f32([160, 150]), f32(90), K, SIZE, roll=f32(np.pi / 2))
     np.testing.assert_allclose(A @ [[1.0], [0], [0]], [[0], [1], [0]], atol=1e-6)
-    right_of_middle = geometry.apply_homography(f32([[180, 150]]), H).numpy()[0]
+    right_of_middle = geometry.apply_homography(f32([[180, 150]]), H)[0]
     assert right_of_middle[1] > SIZE / 2 + 10
 
 
 def test_look_at_is_the_smallest_rotation():
     rng = np.random.default_rng(2)
     directions = f32(np.c_[rng.normal(size=(50, 2)), np.abs(rng.normal(size=50)) + 0.1])
-    R = geometry.look_at(directions).numpy()
+    R = geometry.look_at(directions)
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     np.testing.assert_allclose(
         np.einsum("bij,bj->bi", R, unit), np.tile([0, 0, 1], (50, 1)), atol=1e-6
@@ -185,7 +185,7 @@ def test_tilt_turns_about_an_axis_in_the_image_plane():
 
 def test_rotating_about_a_pivot_leaves_it(hands):
     R = f32(random_rotation(np.random.default_rng(3)))
-    turned = geometry.rotate_about(hands, R, hands[:, 9]).numpy()
+    turned = geometry.rotate_about(hands, R, hands[:, 9])
     np.testing.assert_allclose(turned[:, 9], hands[:, 9], atol=1e-3)
     expected = (hands - hands[:, 9:10]) @ R.T + hands[:, 9:10]
     np.testing.assert_allclose(turned, expected, atol=1e-2)
@@ -193,13 +193,13 @@ def test_rotating_about_a_pivot_leaves_it(hands):
 
 def test_normalise_and_back(hands, draws):
     _, A = _crop(hands, draws, True)
-    scale = geometry.scale_bone_mm(hands).numpy()
+    scale = geometry.scale_bone_mm(hands)
     middle_mcp, middle_pip = hand.INDEX["middle_mcp"], hand.INDEX["middle_pip"]
     np.testing.assert_allclose(
         scale, np.linalg.norm(hands[:, middle_mcp] - hands[:, middle_pip], axis=1), rtol=1e-5
     )
     root = hands[:, middle_mcp]
-    y = geometry.normalise(hands, root, scale, A).numpy()
+    y = geometry.normalise(hands, root, scale, A)
     expected = np.einsum("bij,bnj->bni", A, hands - root[:, None]) / scale[:, None, None]
     np.testing.assert_allclose(y, expected, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(y[:, middle_pip], axis=1), 1, rtol=1e-4)
@@ -251,10 +251,10 @@ def test_what_is_in_the_image_follows_the_homography(side, perspective):
         perspective=perspective,
     )  # fmt: skip
     uv = f32([184.3, 95.2])
-    crop = geometry.warp_image(_dots(uv), H, SIZE).numpy()[..., 0]
+    crop = geometry.warp_image(_dots(uv), H, SIZE)[..., 0]
     v, u = np.mgrid[:SIZE, :SIZE] + 0.5
     centre_of_mass = [(crop * axis).sum() / crop.sum() for axis in (u, v)]
-    expected = geometry.apply_homography(uv[None], H).numpy()[0]
+    expected = geometry.apply_homography(uv[None], H)[0]
     np.testing.assert_allclose(centre_of_mass, expected, atol=0.1)
 
 
@@ -285,7 +285,7 @@ def test_a_crop_takes_at_most_4_samples_a_side_and_pixel():
 def test_outside_of_the_image_is_black():
     white = tf.fill([64, 64, 3], tf.constant(255, tf.uint8))
     H, _ = geometry.crop_transform(f32([0, 32]), f32(64), K, 16, perspective=False)
-    crop = geometry.warp_image(white, H, 16).numpy()
+    crop = np.asarray(geometry.warp_image(white, H, 16))
     np.testing.assert_allclose(crop[:, 8:], 1, atol=1e-6)
     assert not crop[:, :8].any()
 

@@ -4,7 +4,7 @@ Every step is a function of one example, or of a batch of them where there is no
 """
 
 import math
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -13,39 +13,17 @@ from jaxtyping import Float, UInt8
 from dcmls_tf import geometry, hand
 from dcmls_tf.config import Config
 from dcmls_tf.data import detector_noise, windows
+from dcmls_tf.data.crop import STILL, Noise, crop_to_hand
 from dcmls_tf.data.examples import (
     CanonicalExample,
     Joints,
     ModelExample,
     ModelInput,
-    PlacedHand,
 )
 
 # Ranges of the colour changes that go with hue: ± parts, brightness of the full range.
 SATURATION, CONTRAST, BRIGHTNESS = 0.25, 0.25, 0.1
 
-_Number = Float[tf.Tensor, "*B"] | float
-
-
-class Noise(NamedTuple):
-    """What is random about an augmented example: numbers `[*B]` in [-1, 1], 0 for no change."""
-
-    roll: _Number = 0.0
-    shift_x: _Number = 0.0
-    shift_y: _Number = 0.0
-    scale: _Number = 0.0
-    hue: _Number = 0.0
-    saturation: _Number = 0.0
-    contrast: _Number = 0.0
-    brightness: _Number = 0.0
-    view_axis: _Number = 0.0
-    view_angle: _Number = 0.0
-    focal: _Number = 0.0
-    bones: Float[tf.Tensor, "*B 20"] | None = None
-    keypoints: Float[tf.Tensor, "*B 64"] | None = None
-
-
-STILL = Noise()
 # The numbers that every example draws, and what more it draws where an option asks for it.
 NOISE_SIZE = len(Noise._fields) - 3
 _BONES = hand.NUM_JOINTS - 1
@@ -162,25 +140,6 @@ def seen_by_a_detector(example: CanonicalExample, config: Config, noise: Noise) 
     wrist, other = hand.PALM_JOINTS[config.dataset]
     palm_uv = (uv[..., wrist, :] + uv[..., other, :]) / 2
     return {**example, "uv": uv, "palm_uv": palm_uv}
-
-
-def crop_to_hand(
-    placed: PlacedHand, config: Config, noise: Noise = STILL
-) -> tuple[Float[tf.Tensor, "*B 3 3"], Float[tf.Tensor, "*B 3 3"]]:
-    """`H` and `A` (see `ModelExample`) of the square around a hand, jittered by `noise`."""
-    centre, side = geometry.joints_box(placed["uv"], placed["K"], config.crop_margin)
-    shift = config.augment_shift * tf.stack(
-        [noise.shift_x + 0 * side, noise.shift_y + 0 * side], -1
-    )
-    return geometry.crop_transform(
-        centre + shift * side[..., None],
-        side * (1 + config.augment_scale * noise.scale),
-        placed["K"],
-        config.input_size,
-        roll=math.radians(config.augment_rotation) * noise.roll,
-        mirror=(placed["side"] == hand.LEFT) & (config.side == "mirror"),
-        perspective=config.perspective_crop,
-    )
 
 
 def with_root(example: CanonicalExample, root: str) -> Joints:

@@ -8,8 +8,9 @@ any number of leading dimensions: none for one example, one for a batch of them.
 from typing import NotRequired, TypedDict
 
 import numpy as np
-import tensorflow as tf
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
+
+from dcmls_tf.arrays import Array
 
 # The field that holds the encoded image.
 IMAGE = "image"
@@ -46,9 +47,9 @@ class Joints(TypedDict):
     visible: whether a joint counts in evaluation.
     """
 
-    uv: Float[tf.Tensor, "*B 21 2"]
-    xyz_mm: Float[tf.Tensor, "*B 21 3"]
-    visible: Bool[tf.Tensor, "*B 21"]
+    uv: Float[Array, "*B 21 2"]
+    xyz_mm: Float[Array, "*B 21 3"]
+    visible: Bool[Array, "*B 21"]
 
 
 class CanonicalExample(Joints):
@@ -63,15 +64,15 @@ class CanonicalExample(Joints):
     id: text, unique in the data set.
     """
 
-    image: NotRequired[Shaped[tf.Tensor, "*B"]]
-    window: NotRequired[UInt8[tf.Tensor, "h w 3"]]
-    window_box: NotRequired[Int[tf.Tensor, "4"]]
-    palm_uv: Float[tf.Tensor, "*B 2"]
-    palm_mm: Float[tf.Tensor, "*B 3"]
-    palm_visible: Bool[tf.Tensor, "*B"]
-    K: Float[tf.Tensor, "*B 3 3"]
-    side: Int[tf.Tensor, "*B"]
-    id: Shaped[tf.Tensor, "*B"]
+    image: NotRequired[Shaped[Array, "*B"]]
+    window: NotRequired[UInt8[Array, "h w 3"]]
+    window_box: NotRequired[Int[Array, "4"]]
+    palm_uv: Float[Array, "*B 2"]
+    palm_mm: Float[Array, "*B 3"]
+    palm_visible: Bool[Array, "*B"]
+    K: Float[Array, "*B 3 3"]
+    side: Int[Array, "*B"]
+    id: Shaped[Array, "*B"]
 
 
 class PlacedHand(TypedDict):
@@ -81,9 +82,9 @@ class PlacedHand(TypedDict):
     K, side: as in `CanonicalExample`.
     """
 
-    uv: Float[tf.Tensor, "*B N 2"]
-    K: Float[tf.Tensor, "*B 3 3"]
-    side: Int[tf.Tensor, "*B"]
+    uv: Float[Array, "*B N 2"]
+    K: Float[Array, "*B 3 3"]
+    side: Int[Array, "*B"]
 
 
 class ModelInput(TypedDict):
@@ -93,8 +94,8 @@ class ModelInput(TypedDict):
     x_target: for images, the smaller one that decoder_x has to give, in [-0.5, 0.5].
     """
 
-    x: Float[tf.Tensor, "*B S S 3"] | Float[tf.Tensor, "*B 21 2"]
-    x_target: NotRequired[Float[tf.Tensor, "*B R R 3"]]
+    x: Float[Array, "*B S S 3"] | Float[Array, "*B 21 2"]
+    x_target: NotRequired[Float[Array, "*B R R 3"]]
 
 
 class ModelExample(Joints, ModelInput):
@@ -108,21 +109,21 @@ class ModelExample(Joints, ModelInput):
     K, side, id: as canonical; `side` is the hand's own, whether the crop is mirrored or not.
     """
 
-    y: Float[tf.Tensor, "*B 21 3"]
-    H: Float[tf.Tensor, "*B 3 3"]
-    A: Float[tf.Tensor, "*B 3 3"]
-    root_mm: Float[tf.Tensor, "*B 3"]
-    scale_mm: Float[tf.Tensor, "*B"]
-    K: Float[tf.Tensor, "*B 3 3"]
-    side: Int[tf.Tensor, "*B"]
-    id: Shaped[tf.Tensor, "*B"]
+    y: Float[Array, "*B 21 3"]
+    H: Float[Array, "*B 3 3"]
+    A: Float[Array, "*B 3 3"]
+    root_mm: Float[Array, "*B 3"]
+    scale_mm: Float[Array, "*B"]
+    K: Float[Array, "*B 3 3"]
+    side: Int[Array, "*B"]
+    id: Shaped[Array, "*B"]
 
 
 class Unpaired(ModelInput):
     """x of some examples and y of others; `side` is that of x, where it is known."""
 
-    side: NotRequired[Int[tf.Tensor, "B"]]
-    y: Float[tf.Tensor, "B 21 3"]
+    side: NotRequired[Int[Array, "B"]]
+    y: Float[Array, "B 21 3"]
 
 
 class Batch(ModelExample):
@@ -133,4 +134,4 @@ class Batch(ModelExample):
     """
 
     unpaired: NotRequired[Unpaired]
-    image: NotRequired[Shaped[tf.Tensor, "B"]]
+    image: NotRequired[Shaped[Array, "B"]]

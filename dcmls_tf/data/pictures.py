@@ -54,10 +54,25 @@ def read(
 ) -> Float[tf.Tensor, "size size 3"]:
     """The middle square of a `Picture`, upright, in [0, 1]; TensorFlow ops only."""
     # A Python function here would hang the interpreter when it exits during prefetching.
-    image = images.turn_upright(_decode(path), tf.convert_to_tensor(orientation))
+    image = turn_upright(_decode(path), tf.convert_to_tensor(orientation))
     side = tf.reduce_min(tf.shape(image)[:2])
     image = tf.image.resize_with_crop_or_pad(tf.cast(image, tf.float32) / 255, side, side)
     return tf.ensure_shape(tf.image.resize(image, [size, size], "area"), [size, size, 3])
+
+
+def turn_upright(
+    pixels: Shaped[tf.Tensor, "h w 3"], orientation: Int[tf.Tensor, ""]
+) -> Shaped[tf.Tensor, "upright_h upright_w 3"]:
+    """Decoded pixels as a person sees them, by EXIF's orientation; TensorFlow ops only."""
+
+    def when(orientations: tuple[int, ...], turned: Shaped[tf.Tensor, "..."]) -> tf.Tensor:
+        return tf.cond(
+            tf.reduce_any(orientation == tf.constant(orientations)), lambda: turned, lambda: pixels
+        )
+
+    pixels = when(images.TRANSPOSED, tf.transpose(pixels, [1, 0, 2]))
+    pixels = when(images.MIRRORED_SIDEWAYS, tf.reverse(pixels, [1]))
+    return when(images.MIRRORED_UPWARDS, tf.reverse(pixels, [0]))
 
 
 def _decode(path: Shaped[tf.Tensor, ""] | str) -> Shaped[tf.Tensor, "h w 3"]:

@@ -151,7 +151,8 @@ def _from_joints(draws: Any, builder: PreparedData, config: Config) -> Any:
 def _from_images(draws: Any, builder: PreparedData, config: Config, batch_size: int) -> Any:
     records, decoders = Records(builder, training_split(config)), _decoders(builder)
     features: Any = builder.info.features
-    cached = windows.Windows()
+    # Of a single epoch nothing is asked for twice.
+    cached = windows.Windows(windows.MEMORY_BYTES if config.epochs > 1 else 0)
 
     def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> ModelExample:
         example = features.deserialize_example(records.read(number), decoders=decoders)

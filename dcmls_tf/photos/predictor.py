@@ -8,11 +8,12 @@ two guesses that the hand has the mean size and the camera its focal length (`ph
 """
 
 import functools
+import io
 from collections.abc import Iterable
 
 import numpy as np
-import tensorflow as tf
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image
 
 from dcmls_tf import geometry, hand, placement
 from dcmls_tf.errors import Diverged, UserError
@@ -21,7 +22,7 @@ from dcmls_tf.photos.backends import PoseBackend
 from dcmls_tf.photos.boxes import Window
 from dcmls_tf.photos.hands import HandPose, HandRegion
 from dcmls_tf.photos.photo import Photo
-from dcmls_tf.serving.signatures import DECODE, ENCODE, HYPOTHESES, SERVING_DEFAULT
+from dcmls_tf.serving.names import DECODE, ENCODE, HYPOTHESES, SERVING_DEFAULT
 
 
 def load(path: str) -> "PosePredictor":
@@ -118,7 +119,7 @@ class PosePredictor:
         window = boxes.cut_window(photo, region.box, self.config.crop_margin)
         box = window.inside(boxes.corners(region.box))
         return {
-            "image": np.array([tf.io.encode_png(window.pixels, compression=0).numpy()], object),
+            "image": np.array([_png(window.pixels)], object),
             "box": box.reshape(1, 4).astype(np.float32),
             "side": side,
             "K": (window.from_file @ photo.K)[None].astype(np.float32),
@@ -132,9 +133,14 @@ class PosePredictor:
     ) -> tuple[Float[np.ndarray, "21 2"], Float[np.ndarray, "3"]]:
         """`uv` and `root_mm` of joints over keypoints, which a palm's centre is not among."""
         first = 1 if self.config.root == "palm" else 0
-        joints, uv, camera = (tf.constant(v) for v in (joints_mm, keypoints, K))
-        root_mm = placement.place_over(joints[first:], uv[first:], camera)
-        return geometry.project(joints + root_mm, camera).numpy(), root_mm.numpy()
+        root_mm = placement.place_over(joints_mm[first:], keypoints[first:], K)
+        return geometry.project(joints_mm + root_mm, K), root_mm
+
+
+def _png(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="png", compress_level=0)
+    return content.getvalue()
 
 
 def _require(able: bool, what: str) -> None:

@@ -6,13 +6,11 @@ The outputs are those of the signatures, by name (see `signatures`).
 import tensorflow as tf
 from jaxtyping import Float, Int
 
-from dcmls_tf import geometry, placement
-from dcmls_tf.model import DCMLS, Pose, side_input
+from dcmls_tf.model import DCMLS, side_input
 from dcmls_tf.serving import checks
+from dcmls_tf.serving.frames import Answer, pose_answer, sample_answer
 from dcmls_tf.serving.preprocessing import NetworkInputs, rows_like
 from dcmls_tf.variants import Model
-
-Answer = dict[str, tf.Tensor]
 
 
 class ModelAnswers:
@@ -99,38 +97,6 @@ def sampled_poses(
     z_c_y = q_c_y.mean() + q_c_y.stddev() * _flat(in_c_y)
     y = model.decode_y(z_h, z_c_y)
     return tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
-
-
-def sample_answer(
-    y: Float[tf.Tensor, "B K 21 3"], inputs: NetworkInputs, mean_scale_mm: float
-) -> Answer:
-    """Sampled poses in the camera's frame, and each joint's spread."""
-    answer = in_camera_frame(y, inputs["A"][:, None], mean_scale_mm)
-    spread = tf.math.reduce_variance(answer["joints"], axis=1)
-    std = tf.sqrt(tf.reduce_sum(spread, -1))
-    return checks.answer({**answer, "std": std, "std_mm": mean_scale_mm * std})
-
-
-def pose_answer(y: Pose, inputs: NetworkInputs, mean_scale_mm: float) -> Answer:
-    """A network's poses in the camera's frame, and placed in their photo where it is known."""
-    answer = in_camera_frame(y, inputs["A"], mean_scale_mm)
-    if "box" in inputs and "K" in inputs:
-        answer |= _placed(answer["joints_mm"], inputs["box"], inputs["K"])
-    return checks.answer(answer)
-
-
-def in_camera_frame(
-    y: Float[tf.Tensor, "*B 21 3"], A: Float[tf.Tensor, "*B 3 3"], mean_scale_mm: float
-) -> Answer:
-    """`joints`: poses turned from the crop's frame; `joints_mm`: of the mean hand's size."""
-    joints = tf.matmul(y, A)  # Row vectors, and A is orthogonal.
-    return {"joints": joints, "joints_mm": mean_scale_mm * joints}
-
-
-def _placed(joints_mm, box, K) -> Answer:
-    """Where a hand's root is if it just fills its box, and its joints there in px."""
-    root_mm = placement.place_in_box(joints_mm, box, K)
-    return {"uv": geometry.project(joints_mm + root_mm[:, None], K), "root_mm": root_mm}
 
 
 def _noise(seed: Int[tf.Tensor, "B"], count: int, dim: int) -> Float[tf.Tensor, "B count dim"]:

@@ -67,6 +67,13 @@ from dcmls_tf.config import Config
 from dcmls_tf.data.statistics import TrainingStatistics
 from dcmls_tf.serving import checks, preprocessing
 from dcmls_tf.serving.answers import Answer, ModelAnswers
+from dcmls_tf.serving.names import (
+    DECODE,
+    DEFAULT_HYPOTHESES,
+    ENCODE,
+    HYPOTHESES,
+    SERVING_DEFAULT,
+)
 from dcmls_tf.serving.preprocessing import (
     NO_BOX,
     NO_K,
@@ -79,9 +86,6 @@ from dcmls_tf.variants import Model
 
 # Signatures of one input.
 PHOTO_ALONE, KEYPOINTS_ALONE = "photo", "keypoints_alone"
-SERVING_DEFAULT, ENCODE, DECODE, HYPOTHESES = "serving_default", "encode", "decode", "hypotheses"
-# Poses that `hypotheses` samples.
-DEFAULT_HYPOTHESES = 16
 # Networks that a prediction, a reconstruction or a sample needs.
 SERVED_NETWORKS = ("encoder_x", "translator", "decoder_y", "decoder_x")
 

@@ -1,4 +1,7 @@
-"""Models on disk of three kinds, which agree; and what is no model."""
+"""Models on disk of three kinds, which agree; and what is no model.
+
+Covers `graph_backends` and `lite_backend`.
+"""
 
 import hand_files
 import numpy as np

@@ -3,6 +3,7 @@
 Covers what `preprocessing` asks of `checks`; `test_encoded` has the pictures.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,13 @@ def row_of_three(good, bad):
 
 def refused(ask, name):
     """The refusal of a request; it names the input and its row, in one line."""
-    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises((tf.errors.InvalidArgumentError, checks.Refused)) as raised,
+    ):
         ask()
-    said = checks.refusal(raised.value)
+    error = raised.value
+    said = str(error) if isinstance(error, checks.Refused) else checks.refusal(error)
     assert said.startswith(f"{name}: row 1 ")
     assert "\n" not in said
     return said
@@ -62,7 +67,17 @@ def test_a_photos_bad_row_is_named(name, bad):
     given: dict[str, Any] = {n: np.stack([v] * 3) for n, v in good.items()} | {
         name: row_of_three(good[name], bad)
     }
-    refused(lambda: preprocessing.from_photos(RGB, tf.constant([PHOTO] * 3), **given), name)
+    sentence = refused(
+        lambda: preprocessing.from_photos(RGB, tf.constant([PHOTO] * 3), **given), name
+    )
+    pixels = [np.zeros([HEIGHT, WIDTH, 3], np.uint8)] * 3
+    in_numpy = refused(lambda: preprocessing.from_pixels(RGB, pixels, **given), name)
+    assert without_numbers(in_numpy) == without_numbers(sentence)
+
+
+def without_numbers(sentence):
+    """A sentence without the row's values at its end."""
+    return re.sub(r" \([^()]*\)$", "", sentence)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +101,10 @@ def test_a_bad_row_of_keypoints_is_named(name, bad):
     given: dict[str, Any] = {n: np.stack([v] * 3) for n, v in good.items()} | {
         name: row_of_three(good[name], bad)
     }
-    refused(lambda: preprocessing.from_keypoints(KEYPOINTS, **given), name)
+    in_numpy = refused(lambda: preprocessing.from_keypoints(KEYPOINTS, **given), name)
+    tensors = {n: tf.constant(v) for n, v in given.items()}
+    sentence = refused(lambda: preprocessing.from_keypoints(KEYPOINTS, **tensors), name)
+    assert without_numbers(in_numpy) == without_numbers(sentence)
 
 
 def test_a_palm_far_from_its_hand_is_named():
@@ -116,6 +134,9 @@ def test_inputs_of_other_numbers_of_rows_are_named(name):
     two: dict[str, Any] = {name: np.stack([given[name]] * 2)}
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name}: has 2 rows for 3"):
         preprocessing.from_photos(RGB, tf.constant([PHOTO] * 3), **two)
+    pixels = [np.zeros([HEIGHT, WIDTH, 3], np.uint8)] * 3
+    with pytest.raises(checks.Refused, match=f"{name}: has 2 rows for 3"):
+        preprocessing.from_pixels(RGB, pixels, **two)
 
 
 def test_good_rows_are_left_as_they_are():

@@ -1,6 +1,6 @@
 """Signatures against the checkpoint's own path, and what no checkpoint has: the camera's frame.
 
-Covers `answers`, and of `preprocessing` what reaches a signature.
+Covers `answers`, `names`, and of `preprocessing` what reaches a signature.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""TFLite files in LiteRT: the checkpoint's numbers, sizes, metadata; and `model_card`."""
+"""TFLite files in LiteRT: the checkpoint's numbers, sizes, metadata; `lite_model`, `model_card`."""
 
 import json
 from typing import Any
