@@ -105,6 +105,8 @@ setup(
         ],
         # Needs protobuf 6, where requirements.txt has 7: see requirements/beam.txt.
         "beam": ["apache-beam>=2.77,<2.78"],
+        # For another environment than training's: see requirements/onnx.txt.
+        "onnx": [*LITERT, "onnxruntime>=1.20", "tf2onnx>=1.17,<2"],
         "tune": ["optuna>=4"],
         "bake": ["anny==0.6.2", "torch>=2.4", *TRIMESH],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.8,<10", "mkdocstrings-python>=2,<3"],

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Locks the requirements by PyPI's hashes, from the ranges in setup.py: requirements.txt, which the
 # tests run with, its parts in requirements/, requirements-addons.txt, which they run with beside
-# TensorFlow Addons, and requirements/beam.txt, beside Apache Beam. A version stays as it is locked
-# unless setup.py forbids it; `bash scripts/lock.sh --upgrade` takes the newest ones.
+# TensorFlow Addons, requirements/beam.txt, beside Apache Beam, and requirements/onnx.txt, for ONNX.
+# A version stays as it is locked unless setup.py forbids it; `bash scripts/lock.sh --upgrade` takes
+# the newest ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,4 +18,5 @@ for part in run experiments dev docs; do
 done
 lock "$@" requirements/addons.in --output-file=requirements-addons.txt
 lock "$@" requirements/beam.in --output-file=requirements/beam.txt
+lock --constraints=requirements.txt requirements/onnx.in --output-file=requirements/onnx.txt
 lock "$@" requirements/audit.in --output-file=requirements/audit.txt

@@ -1,7 +1,7 @@
 # Sourced by quickstart.sh and test.sh: makes an environment with everything locked, or reuses it.
 # Their first argument may name another one than .venv: `--stack=addons` is .venv-addons, with
-# TensorFlow Addons, `--stack=beam` .venv-beam, with Apache Beam; `--python=3.12` is .venv-3.12. Ends
-# with status 69 without such a Python.
+# TensorFlow Addons, `--stack=beam` .venv-beam, with Apache Beam, `--stack=onnx` .venv-onnx, with
+# tf2onnx; `--python=3.12` is .venv-3.12. Ends with status 69 without such a Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +10,8 @@ case "${1:-}" in
   --stack=default) shift ;;
   --stack=addons) venv=.venv-addons requirements=requirements-addons.txt versions=3.11; shift ;;
   --stack=beam) venv=.venv-beam requirements=requirements/beam.txt; shift ;;
-  --stack=*) echo "error: $1: use --stack=default, addons or beam" >&2; exit 1 ;;
+  --stack=onnx) venv=.venv-onnx requirements=requirements/onnx.txt; shift ;;
+  --stack=*) echo "error: $1: use --stack=default, addons, beam or onnx" >&2; exit 1 ;;
   --python=3.1[123]) versions="${1#--python=}" venv=".venv-${1#--python=}"; shift ;;
   --python=*) echo "error: $1: use --python=3.11, 3.12 or 3.13" >&2; exit 1 ;;
 esac
