@@ -29,7 +29,13 @@ MODULES = {
 }
 PARTS = ("run", "experiments", "dev", "docs")
 ADDONS, BEAM = "requirements-addons.txt", "requirements/beam.txt"
-LOCKED = ["requirements.txt", ADDONS, BEAM, "requirements/onnx.txt", *(f"requirements/{part}.txt" for part in PARTS)]
+LOCKED = [
+    "requirements.txt",
+    ADDONS,
+    BEAM,
+    "requirements/onnx.txt",
+    *(f"requirements/{part}.txt" for part in PARTS),
+]
 IMPORT_SECONDS = 0.2
 PACKED = ("dcmls_tf", "scripts", "export", "configs")
 PACKED_FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
