@@ -19,4 +19,5 @@ done
 lock "$@" requirements/addons.in --output-file=requirements-addons.txt
 lock "$@" requirements/beam.in --output-file=requirements/beam.txt
 lock --constraints=requirements.txt requirements/onnx.in --output-file=requirements/onnx.txt
+lock "$@" requirements/benchmarks.in --output-file=requirements/benchmarks.txt
 lock "$@" requirements/audit.in --output-file=requirements/audit.txt
