@@ -178,6 +178,9 @@ class Config:
         "float32",
         "What image networks compute in while training; weights and all else stay float32.",
     )
+    sync_batch_norm: bool = option(
+        False, "Normalise by the statistics of the whole batch, not of each device's part of it."
+    )
     batch_size: int = option(64, "Batch over all devices.", lower=1)
     epochs: int = option(100, "Passes over the training data.", lower=1)
     seed: int = option(

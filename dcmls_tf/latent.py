@@ -8,6 +8,7 @@ above, as one code sampled from far away can throw the networks behind it off fo
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -87,7 +88,25 @@ def kl_to_prior(q: Distribution) -> Float[tf.Tensor, "B"]:
 
 def sample(q: Distribution, seed: Seed | None) -> Float[tf.Tensor, "B D"]:
     """A reparametrised sample of `q`, or its mean when `seed` is `None`."""
-    return q.mean() if seed is None else q.sample(seed=seed)
+    if seed is None:
+        return q.mean()
+    rows, dim = tf.shape(q.mean())[0], q.event_shape[0]
+    noise = of_replica(lambda count: prior(dim).sample(count, seed=seed), rows)
+    return q.mean() + q.stddev() * noise
+
+
+def of_replica(
+    draw: Callable[[Int[tf.Tensor, ""]], Float[tf.Tensor, "N D"]], rows: Int[tf.Tensor, ""]
+) -> Float[tf.Tensor, "rows D"]:
+    """This replica's rows of what is drawn for the whole batch, whose devices so do not matter.
+
+    draw: a number of rows → as many rows of random numbers; the same in all replicas.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return draw(rows)
+    first = rows * tf.cast(context.replica_id_in_sync_group, tf.int32)
+    return draw(context.num_replicas_in_sync * rows)[first : first + rows]
 
 
 def join(z_h: Float[tf.Tensor, "B z_h"], z_c: Float[tf.Tensor, "B z_c"]) -> Float[tf.Tensor, "B z"]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dcmls_tf import addons, latent
 from dcmls_tf.initializers import LooksLinear
@@ -17,7 +17,8 @@ class FusedBatchNorm(keras.layers.Layer):
     """Batch normalisation over `[B, H, W, C]` by TensorFlow's fused kernel.
 
     Keras 3's own layer composes it from small operations, which trains slower. Statistics
-    are of one replica's batch; the moving ones are the mean over replicas.
+    are of one replica's batch; the moving ones are the mean over replicas. With `synchronized`
+    they are of the whole batch, by small operations.
     """
 
     def __init__(
@@ -25,9 +26,11 @@ class FusedBatchNorm(keras.layers.Layer):
         momentum: float = NORM_MOMENTUM,
         epsilon: float = 1e-5,
         gamma_initializer: str = "ones",
+        synchronized: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.synchronized = synchronized
         self.gamma_initializer = gamma_initializer
         self.momentum = momentum
         self.epsilon = epsilon
@@ -49,6 +52,8 @@ class FusedBatchNorm(keras.layers.Layer):
         self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False
     ) -> Float[tf.Tensor, "B H W C"]:
         """Normalises by the batch's statistics in training, else by the moving ones."""
+        if training and self.synchronized:
+            return self._normalised_by_all(inputs)
         moving = {"mean": self.moving_mean, "variance": self.moving_variance}
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
@@ -63,8 +68,44 @@ class FusedBatchNorm(keras.layers.Layer):
             self._move(self.moving_variance, variance)
         return outputs
 
+    def _normalised_by_all(self, inputs):
+        """Normalises by the statistics of the batches of all replicas."""
+        values = tf.cast(inputs, tf.float32)
+        mean = _mean_over_replicas(tf.reduce_mean(values, [0, 1, 2]))
+        variance = _mean_over_replicas(tf.reduce_mean(tf.square(values - mean), [0, 1, 2]))
+        count = tf.cast(_replicas() * tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+        self._move(self.moving_mean, mean)
+        # The fused kernel's is unbiased as well.
+        self._move(self.moving_variance, variance * count / tf.maximum(count - 1, 1))
+        beta, gamma = (tf.convert_to_tensor(v) for v in (self.beta, self.gamma))
+        outputs = tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon)
+        return tf.cast(outputs, inputs.dtype)
+
     def _move(self, average, value):
         average.assign(self.momentum * average + (1 - self.momentum) * value)
+
+
+def _replicas() -> int:
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def _mean_over_replicas(value: Float[tf.Tensor, " C"]) -> Float[tf.Tensor, " C"]:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def _kept(
+    shape: Int[tf.Tensor, "2"], rate: float, seed: latent.Seed | None
+) -> Float[tf.Tensor, "B n"]:
+    """What dropout multiplies a replica's features with: 0, or more than 1."""
+
+    def draw(rows: Int[tf.Tensor, ""]) -> Float[tf.Tensor, "rows n"]:
+        return tf.nn.experimental.stateless_dropout(tf.ones([rows, shape[1]]), rate, seed=seed)
+
+    return latent.of_replica(draw, shape[0])
 
 
 class PatchConv2D(keras.layers.Conv2D):
@@ -124,6 +165,5 @@ class Stack(keras.layers.Layer):
         for i, layer in enumerate(self.hidden):
             h = layer(h)
             if training and self.dropout and seed is not None and i + 1 < len(self.hidden):
-                layer_seed = latent.fold(seed, i)
-                h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed=layer_seed)
+                h *= _kept(tf.shape(h), self.dropout, latent.fold(seed, i))
         return tf.reshape(self.head(h), [tf.shape(h)[0], *self.target_shape])

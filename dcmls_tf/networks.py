@@ -26,18 +26,18 @@ MOBILENETS = {
 class ResidualBlock(keras.layers.Layer):
     """ResNet's basic block (He et al. 2016): two 3×3 convolutions and a shortcut."""
 
-    def __init__(self, filters: int, stride: int, **kwargs):
+    def __init__(self, filters: int, stride: int, synchronized: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.conv_1 = _conv(filters, 3, stride)
-        self.norm_1 = FusedBatchNorm()
+        self.norm_1 = FusedBatchNorm(synchronized=synchronized)
         self.conv_2 = _conv(filters, 3, 1)
         # A block starts as its shortcut (Goyal et al. 2017), so that deep features start small.
-        self.norm_2 = FusedBatchNorm(gamma_initializer="zeros")
+        self.norm_2 = FusedBatchNorm(gamma_initializer="zeros", synchronized=synchronized)
         # In ResNet-18 the channels change where the stride is 2 and nowhere else.
         self.projected = stride != 1
         if self.projected:
             self.conv_shortcut = _conv(filters, 1, stride)
-            self.norm_shortcut = FusedBatchNorm()
+            self.norm_shortcut = FusedBatchNorm(synchronized=synchronized)
 
     def call(
         self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False
@@ -59,13 +59,13 @@ class ResNet18(keras.layers.Layer):
     The side of the hand, when it is an input, joins the pooled features.
     """
 
-    def __init__(self, outputs: int, **kwargs):
+    def __init__(self, outputs: int, synchronized: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.stem = _conv(64, 7, 2)
-        self.stem_norm = FusedBatchNorm()
+        self.stem_norm = FusedBatchNorm(synchronized=synchronized)
         self.pool = keras.layers.MaxPooling2D(3, 2, padding="same")
         self.blocks = [
-            ResidualBlock(filters, 2 if stage and not block else 1)
+            ResidualBlock(filters, 2 if stage and not block else 1, synchronized)
             for stage, filters in enumerate(RESNET18_STAGES)
             for block in range(BLOCKS_PER_STAGE)
         ]
@@ -92,9 +92,19 @@ class MobileNetV3(keras.layers.Layer):
     which Keras downloads. Raises `UserError` when it cannot.
     """
 
-    def __init__(self, kind: str, outputs: int, size: int, weights: str = "random", **kwargs):
+    def __init__(
+        self,
+        kind: str,
+        outputs: int,
+        size: int,
+        weights: str = "random",
+        synchronized: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.backbone = _mobilenet(kind, size, weights)
+        if synchronized:
+            addons.synchronise(self.backbone)
         self.head = keras.layers.Dense(outputs, dtype="float32")
 
     def call(
@@ -135,16 +145,17 @@ def image_encoder(config: Config, outputs: int, name: str) -> keras.layers.Layer
     """The network that `--encoder` names: images `[B, S, S, 3]` → `[B, outputs]`, float32."""
     with addons.precision(config.precision):
         if config.encoder == "resnet18":
-            return ResNet18(outputs, name=name)
+            return ResNet18(outputs, config.sync_batch_norm, name=name)
+        size, weights = config.input_size, config.encoder_weights
         return MobileNetV3(
-            config.encoder, outputs, config.input_size, config.encoder_weights, name=name
+            config.encoder, outputs, size, weights, config.sync_batch_norm, name=name
         )
 
 
 def image_decoder(config: Config, name: str) -> keras.layers.Layer:
     """G for images: `[B, z]` → `[B, R, R, 3]`, float32."""
     with addons.precision(config.precision):
-        return ImageDecoder(config.reconstruction_size, name=name)
+        return ImageDecoder(config.reconstruction_size, config.sync_batch_norm, name=name)
 
 
 class JointEncoder(keras.layers.Layer):
@@ -169,17 +180,17 @@ class JointEncoder(keras.layers.Layer):
 class ImageDecoder(keras.layers.Layer):
     """Transposed convolutions + BatchNorm + ReLU."""
 
-    def __init__(self, size: int, **kwargs):
+    def __init__(self, size: int, synchronized: bool = False, **kwargs):
         super().__init__(**kwargs)
         doublings = (size // 4).bit_length() - 1
         filters = [max(16, 256 >> i) for i in range(doublings)]
         self.seed_map = keras.layers.Dense(4 * 4 * filters[0])
-        self.seed_norm = FusedBatchNorm()
+        self.seed_norm = FusedBatchNorm(synchronized=synchronized)
         self.ups = [
             keras.layers.Conv2DTranspose(f, 4, 2, padding="same", use_bias=False)
             for f in filters[1:]
         ]
-        self.norms = [FusedBatchNorm() for _ in self.ups]
+        self.norms = [FusedBatchNorm(synchronized=synchronized) for _ in self.ups]
         self.image = keras.layers.Conv2DTranspose(3, 4, 2, padding="same", dtype="float32")
 
     def call(

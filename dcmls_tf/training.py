@@ -25,9 +25,9 @@ FIRST_SUBSTEP_SEED = 100
 class Trainer:
     """A model under a distribution strategy, and all that changes while it trains.
 
-    Every random number of a step is a function of (`config.seed`, step, replica), and the
-    data of (`config.seed`, step), so a checkpoint needs no generator state and a resumed run
-    repeats what an uninterrupted one does.
+    Every random number of a step, and its data, is a function of (`config.seed`, step) and of the
+    example's place in the batch, so a checkpoint needs no generator state, a resumed run repeats
+    what an uninterrupted one does, and several devices draw what one would.
     """
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy, total_steps: int):
@@ -101,9 +101,8 @@ class Trainer:
         return {name: losses.global_mean(value) for name, value in terms.items()}
 
     def _seed(self):
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
-        return tf.random.experimental.stateless_fold_in(seed, tf.cast(replica, tf.int64))
+        return latent.fold(seed, 0)
 
     def _alternate(self, batch, seed):
         """One update of the discriminators, then one of everything else on the sum (Eq. 9)."""

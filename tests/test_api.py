@@ -53,9 +53,13 @@ def picture(workplace):
 
 
 EXAMPLES = [part for part in doctest.DocTestFinder().find(api) if part.examples]
+# The module's train a run to its end.
+MARKS = {"dcmls_tf.api": pytest.mark.slow}
 
 
-@pytest.mark.parametrize("part", EXAMPLES, ids=lambda part: part.name)
+@pytest.mark.parametrize(
+    "part", [pytest.param(e, id=e.name, marks=MARKS.get(e.name, ())) for e in EXAMPLES]
+)
 def test_the_documented_examples_hold(part, workplace, keypoints, box, monkeypatch):
     monkeypatch.chdir(workplace)
     known = {"keypoints": keypoints, "box": box, "Image": Image, "np": np, "dcmls_tf": dcmls_tf}

@@ -62,6 +62,7 @@ def test_there_are_at_most_ten_and_each_is_there(names):
     assert all(callable(pkgutil.resolve_name(name)) for name in names)
 
 
+@pytest.mark.slow
 def test_a_record_becomes_a_loss_as_told(rhd_tree, tmp_path):
     small = config.Config(batch_size=2, input_size=32, reconstruction_size=16, joint_width=8)
     options = small.replace(raw_dir=str(rhd_tree), data_dir=str(tmp_path))
@@ -73,6 +74,7 @@ def test_a_record_becomes_a_loss_as_told(rhd_tree, tmp_path):
     assert order == RECORD
 
 
+@pytest.mark.slow
 def test_a_photo_becomes_joints_as_told(tmp_path, monkeypatch):
     model = api.load(hand_files.write_run(tmp_path / "run"))
     Image.fromarray(np.zeros([120, 160, 3], np.uint8)).save(tmp_path / "photo.png")

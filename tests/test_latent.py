@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import latent
+from dcmls_tf import distribution, latent
 
 rng = np.random.default_rng(0)
 
@@ -128,3 +128,18 @@ def test_a_folded_seed_is_another_one_for_each_number_and_none_of_none():
     assert len({tuple(np.array(value)) for value in (seed, other, *folded)}) == 6
     np.testing.assert_array_equal(latent.fold(seed, 1), folded[1])
     assert latent.fold(None, 1) is None
+
+
+def test_replicas_draw_what_one_device_would():
+    q = latent.gaussian(tf.reshape(tf.range(12.0), [4, 3]), tf.zeros([4, 3]))
+    seed = tf.constant([3, 4])
+    strategy = distribution.strategy()
+
+    def rows_of(context):
+        first = 2 * context.replica_id_in_sync_group
+        return q.mean()[first : first + 2]
+
+    loc = strategy.experimental_distribute_values_from_function(rows_of)
+    z = strategy.run(lambda loc: latent.sample(latent.gaussian(loc, loc * 0), seed), [loc])
+    parts = strategy.experimental_local_results(z)
+    np.testing.assert_allclose(np.concatenate(parts), latent.sample(q, seed), atol=1e-6)

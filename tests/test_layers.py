@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import layers
+from dcmls_tf import distribution, layers
 
 rng = np.random.default_rng(0)
 
@@ -20,6 +20,37 @@ def test_batch_normalisation_normalises_by_the_batch_and_remembers_it():
     np.testing.assert_allclose(layer.moving_mean, 0.25 * mean, rtol=1e-4)
     expected = 0.75 + 0.25 * variance * n / (n - 1)
     np.testing.assert_allclose(layer.moving_variance, expected, rtol=1e-4)
+
+
+def test_synchronised_statistics_are_of_the_batches_of_all_replicas():
+    x = rng.normal(3.0, 2.0, size=(4, 3, 3, 2)).astype(np.float32)
+    seen = rng.normal(size=x.shape).astype(np.float32)  # what the loss makes of each output
+
+    def outputs_and_gradients(layer, x, seen):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y * seen)
+        return y, tape.gradient(loss, x)
+
+    whole = layers.FusedBatchNorm()
+    expected = outputs_and_gradients(whole, tf.constant(x), seen)
+    strategy = distribution.strategy()
+    with strategy.scope():
+        parted = layers.FusedBatchNorm(synchronized=True)
+        parted.build(x.shape)
+
+    def of_replica(context):
+        rows = slice(2 * context.replica_id_in_sync_group, 2 + 2 * context.replica_id_in_sync_group)
+        return tf.constant(x[rows]), tf.constant(seen[rows])
+
+    x_and_seen = strategy.experimental_distribute_values_from_function(of_replica)
+    step = tf.function(lambda pair: outputs_and_gradients(parted, *pair))
+    for values, all_at_once in zip(strategy.run(step, [x_and_seen]), expected, strict=True):
+        parts = strategy.experimental_local_results(values)
+        np.testing.assert_allclose(np.concatenate(parts), all_at_once, atol=1e-4)
+    for name in ("moving_mean", "moving_variance"):
+        np.testing.assert_allclose(getattr(parted, name), getattr(whole, name), rtol=1e-4)
 
 
 def test_batch_normalisation_agrees_with_keras_at_test_time():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcmls_tf import networks
+from dcmls_tf import distribution, networks
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 
@@ -56,6 +56,29 @@ def test_mobilenet_v3_follows_its_batches_quickly():
     expected = 0.9 * before[0] + 0.1 * np.mean(conv(2 * x), axis=(0, 1, 2))
     np.testing.assert_allclose(norms[0].moving_mean, expected, atol=1e-5)
     assert {n.momentum for n in norms} == {0.9}
+
+
+def test_mobilenet_v3_has_statistics_of_all_replicas_when_asked():
+    x = rng.normal(3.0, 2.0, size=(4, 32, 32, 3)).astype(np.float32)
+    config = Config(encoder="mobilenet_v3_small", input_size=32, sync_batch_norm=True)
+    strategy = distribution.strategy()
+    with strategy.scope():
+        parted = networks.image_encoder(config, 2, "parted")
+        parted(tf.constant(x))
+    whole = networks.image_encoder(config, 2, "whole")
+    whole(tf.constant(x))
+    for ours, theirs in zip(whole.weights, parted.weights, strict=True):
+        ours.assign(theirs)
+    expected = whole(tf.constant(x), training=True)
+
+    def rows_of(context):
+        first = 2 * context.replica_id_in_sync_group
+        return tf.constant(x[first : first + 2])
+
+    rows = strategy.experimental_distribute_values_from_function(rows_of)
+    parts = strategy.run(tf.function(lambda x: parted(x, training=True)), [rows])
+    parts = np.concatenate(strategy.experimental_local_results(parts))
+    np.testing.assert_allclose(parts, expected, atol=1e-3)
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):

@@ -72,6 +72,7 @@ def history(run):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(finished, tmp_path):
     c = finished.config.replace(run_dir=str(tmp_path / "resumed"))
     with pytest.raises(Died):
@@ -109,7 +110,8 @@ def test_a_finished_runs_data_is_counted_and_not_read_again(finished, tmp_path, 
         train(c)
 
 
-@pytest.mark.parametrize("steps_left", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("steps_left", [0, 1])
 def test_lost_best_networks_are_said_and_kept_anew(finished, tmp_path, capsys, steps_left):
     run_dir, c = copy_of(finished, tmp_path)
     for path in (run_dir / "best").glob("*.data-*"):
@@ -187,6 +189,7 @@ def test_statistics_are_the_training_splits_own(finished):
     assert finished.statistics.mean_scale_mm == pytest.approx(np.mean(scales), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_a_runs_best_networks(finished, tmp_path):
     tuned = train(finished.config.replace(
         initial_run=finished.config.run_dir, learning_rate=0.0, disc_learning_rate=0.0,

@@ -196,7 +196,9 @@ def test_everything_else_is_judged_by_the_discriminators_of_after_their_update(m
     assert float(terms["align"]) != pytest.approx(align(before), rel=0.01)
 
 
-@pytest.mark.parametrize("schedule", ["alternate", "sequential"])
+@pytest.mark.parametrize(
+    "schedule", ["alternate", pytest.param("sequential", marks=pytest.mark.slow)]
+)
 def test_it_overfits_16_samples_to_under_5_mm(schedule):
     scale_bone_mm = 30.0
     t = trainer(
@@ -225,9 +227,7 @@ def epe(of, data, scale_bone_mm):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_two_replicas_do_what_one_does(monkeypatch):
-    # Latent samples differ between replicas by design; at the means all must agree.
-    monkeypatch.setattr(training.Trainer, "_seed", lambda self: None)
+def test_two_replicas_do_what_one_does():
     data = hands(8)
     ends = []
     for replicas in (1, 2):
@@ -245,7 +245,7 @@ def test_two_replicas_do_what_one_does(monkeypatch):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_replicas_draw_different_samples_and_runs_repeat():
+def test_a_steps_seed_is_of_the_run_and_the_step_and_every_replicas():
     t = trainer(replicas=2, latent="none")
 
     def seeds():
@@ -253,7 +253,7 @@ def test_replicas_draw_different_samples_and_runs_repeat():
         return {tuple(s.numpy()) for s in t.strategy.experimental_local_results(per_replica)}
 
     first = seeds()
-    assert len(first) == 2
+    assert len(first) == 1
     assert seeds() == first
     t.step.assign_add(1)
     assert not seeds() & first

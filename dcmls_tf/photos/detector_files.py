@@ -5,7 +5,7 @@ They are under Apache-2.0.
 """
 
 import hashlib
-import importlib.util
+import importlib.machinery
 import os
 import shutil
 import subprocess
@@ -73,7 +73,8 @@ def _cached(name: str) -> bytes | None:
 
 def _pip() -> list[str]:
     """The command pip: this environment's, or uv's, whose environments have none."""
-    if importlib.util.find_spec("pip"):
+    # `importlib.util` would also ask setuptools, which then warns of distutils.
+    if importlib.machinery.PathFinder.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     if uv := shutil.which("uv"):
         return [uv, "--quiet", "--no-cache", "tool", "run", "pip"]

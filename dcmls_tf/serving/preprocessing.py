@@ -6,7 +6,7 @@ pictures may be NumPy's: what runs a TFLite file has no TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
@@ -60,7 +60,7 @@ def from_photos(
         {"image": image, **known},
         fn_output_signature={k: tf.TensorSpec(v, tf.float32) for k, v in shapes.items()},
     )
-    return {"x": crops["x"], "A": crops["A"], **known}
+    return cast(NetworkInputs, {"x": crops["x"], "A": crops["A"], **known})
 
 
 def crop_photo(region: Mapping[str, Array], config: Config) -> dict[str, Array]:
@@ -90,7 +90,7 @@ def from_pixels(
         for i, of_one in enumerate(pixels)
     ]
     x, A = (np.stack([of_one[name] for of_one in crops]) for name in ("x", "A"))
-    return {"x": x, "A": A, **known}
+    return cast(NetworkInputs, {"x": x, "A": A, **known})
 
 
 def _known_regions(config, size, box, side, K) -> Any:

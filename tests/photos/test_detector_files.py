@@ -1,7 +1,7 @@
 """The hand detector's networks in the user's cache."""
 
 import hashlib
-import importlib.util
+import importlib.machinery
 import os
 import shutil
 import subprocess
@@ -73,14 +73,14 @@ def test_without_a_folder_to_keep_them_they_work_from_memory(wheel, tmp_path, ca
 
 
 def test_without_pip_uv_downloads_them(wheel, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", {"uv": "/bin/uv"}.get)
     assert detector_files.networks()
     assert wheel[0][:6] == ["/bin/uv", "--quiet", "--no-cache", "tool", "run", "pip"]
 
 
 def test_without_either_it_is_said_how_to_get_pip(wheel, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match=r"has no pip: install it by .* -m ensurepip") as raised:
         detector_files.networks()

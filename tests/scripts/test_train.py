@@ -118,30 +118,42 @@ def test_the_configs_train_an_epoch_on_raw_trees(
         assert json.load(file)["epe_mm"] > 0
 
 
-@pytest.mark.slow
-def test_two_hosts_do_what_two_devices_of_one_do(rhd_tree, data_dir, tmp_path):
-    flags = [f"--raw_dir={rhd_tree}", f"--data_dir={data_dir}", "--epochs=2", "--modality=2d"]
-    flags += ["--dropout=0.2", *SMALL]
-    one_host, two_hosts = str(tmp_path / "one"), str(tmp_path / "two")
-    two_devices = (
-        "import runpy, sys, tensorflow as tf;"
-        "cpu = tf.config.list_physical_devices('CPU')[0];"
-        "logical = [tf.config.LogicalDeviceConfiguration()] * 2;"
-        "tf.config.set_logical_device_configuration(cpu, logical);"
-        "sys.argv = sys.argv[1:];"
-        "runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
+ON_DEVICES = """
+import runpy, sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+logical = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
+tf.config.set_logical_device_configuration(cpu, logical)
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def train_on_devices(count, *flags):
     script = os.path.join(ROOT, "scripts", "train.py")
     subprocess.run(
-        [sys.executable, "-c", two_devices, script, *flags, f"--run_dir={one_host}"],
+        [sys.executable, "-c", ON_DEVICES, str(count), script, *flags],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": ROOT},
         check=True,
         capture_output=True,
     )
-    for host in start_hosts(*flags, f"--run_dir={two_hosts}"):
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["alternate", "sequential"])
+def test_one_device_two_and_two_hosts_end_with_the_same_weights(
+    schedule, rhd_tree, data_dir, tmp_path
+):
+    flags = [f"--raw_dir={rhd_tree}", f"--data_dir={data_dir}", f"--schedule={schedule}"]
+    flags += ["--epochs=10", "--sync_batch_norm", "--dropout=0.2", *SMALL, *TINY_IMAGES]  # 20 steps
+    one, two, hosts = (str(tmp_path / name) for name in ("one", "two", "hosts"))
+    train_on_devices(1, *flags, f"--run_dir={one}")
+    train_on_devices(2, *flags, f"--run_dir={two}")
+    for host in start_hosts(*flags, f"--run_dir={hosts}"):
         finish(host)
-    assert_same_weights(one_host, two_hosts, 1e-5)
+    assert newest(one).endswith("-20")
+    assert_same_weights(one, two, 1e-5)
+    assert_same_weights(two, hosts, 1e-5)
 
 
 def start_hosts(*flags):

@@ -116,7 +116,7 @@ def as_an_outsider(content, x):
     [
         ({"modality": "2d"}, "int8"),
         ({"modality": "2d"}, "float32"),
-        ({"encoder": "mobilenet_v3_small"}, "int8"),
+        pytest.param({"encoder": "mobilenet_v3_small"}, "int8", marks=pytest.mark.slow),
         pytest.param({"modality": "2d"}, "float16", marks=pytest.mark.slow),
         pytest.param({"modality": "2d"}, "dynamic", marks=pytest.mark.slow),
         pytest.param({"encoder": "mobilenet_v3_small"}, "dynamic", marks=pytest.mark.slow),
