@@ -102,6 +102,8 @@ def _serve() -> None:
     from dcmls_tf import api  # noqa: F401
     from scripts import train
 
+    # Shells have what they start in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)

@@ -56,7 +56,8 @@ class Page(NamedTuple):
         (find,) = [d for d in config["dependencies"] if d["targets"][0][1] == "click"]
         visitor = uuid.uuid4().hex
         photo = {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
-        event = {"data": [photo, "left", box], "fn_index": find["id"], "session_hash": visitor}
+        data = [photo, "left", box, False]
+        event = {"data": data, "fn_index": find["id"], "session_hash": visitor}
         joined = requests.post(f"{self.url}gradio_api/queue/join", json=event, timeout=60)
         if not joined.ok:
             return {"status": joined.status_code, "output": joined.json()}
@@ -226,7 +227,7 @@ def test_more_visitors_than_the_queue_holds_are_told_so(page):
 
 def test_routes_beside_the_queue_are_closed(page):
     for route in ("run/predict", "api/find", "run/find"):
-        data = {"data": [None, "left", ""], "fn_index": 0}
+        data = {"data": [None, "left", "", False], "fn_index": 0}
         response = requests.post(f"{page.url}gradio_api/{route}", json=data, timeout=60)
         assert response.status_code >= 400
 
