@@ -58,6 +58,7 @@ def test_mobilenet_v3_follows_its_batches_quickly():
     assert {n.momentum for n in norms} == {0.9}
 
 
+@pytest.mark.slow
 def test_mobilenet_v3_has_statistics_of_all_replicas_when_asked():
     x = rng.normal(3.0, 2.0, size=(4, 32, 32, 3)).astype(np.float32)
     config = Config(encoder="mobilenet_v3_small", input_size=32, sync_batch_norm=True)

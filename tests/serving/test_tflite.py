@@ -160,6 +160,7 @@ def test_direct_regression_does_not_sample(tmp_path):
     assert not written(tmp_path / "a.tflite", model, "float32").can_sample
 
 
+@pytest.mark.slow
 def test_smaller_precisions_are_smaller(tmp_path):
     model = model_of(modality="2d", joint_width=128)
     calibration = [{"x": x[None]} for x in batch_of(model.config, 8)["x"].numpy()]
