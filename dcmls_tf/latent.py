@@ -87,7 +87,7 @@ def kl_to_prior(q: Distribution) -> Float[tf.Tensor, "B"]:
 
 
 def sample(q: Distribution, seed: Seed | None) -> Float[tf.Tensor, "B D"]:
-    """A reparametrised sample of `q`, or its mean when `seed` is `None`."""
+    """A reparametrised sample of the Gaussian `q`, or its mean when `seed` is `None`."""
     if seed is None:
         return q.mean()
     rows, dim = tf.shape(q.mean())[0], q.event_shape[0]

@@ -73,7 +73,8 @@ class FusedBatchNorm(keras.layers.Layer):
         values = tf.cast(inputs, tf.float32)
         mean = _mean_over_replicas(tf.reduce_mean(values, [0, 1, 2]))
         variance = _mean_over_replicas(tf.reduce_mean(tf.square(values - mean), [0, 1, 2]))
-        count = tf.cast(_replicas() * tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        count = tf.cast(replicas * tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
         self._move(self.moving_mean, mean)
         # The fused kernel's is unbiased as well.
         self._move(self.moving_variance, variance * count / tf.maximum(count - 1, 1))
@@ -83,11 +84,6 @@ class FusedBatchNorm(keras.layers.Layer):
 
     def _move(self, average, value):
         average.assign(self.momentum * average + (1 - self.momentum) * value)
-
-
-def _replicas() -> int:
-    context = tf.distribute.get_replica_context()
-    return 1 if context is None else context.num_replicas_in_sync
 
 
 def _mean_over_replicas(value: Float[tf.Tensor, " C"]) -> Float[tf.Tensor, " C"]:

@@ -102,6 +102,7 @@ class Trainer:
 
     def _seed(self):
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
+        # Folded once, as when this had the replica's number: one device draws what it drew then.
         return latent.fold(seed, 0)
 
     def _alternate(self, batch, seed):

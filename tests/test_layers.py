@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import replicas
 import tensorflow as tf
 
 from dcmls_tf import distribution, layers
@@ -35,20 +36,12 @@ def test_synchronised_statistics_are_of_the_batches_of_all_replicas():
 
     whole = layers.FusedBatchNorm()
     expected = outputs_and_gradients(whole, tf.constant(x), seen)
-    strategy = distribution.strategy()
-    with strategy.scope():
+    with distribution.strategy().scope():
         parted = layers.FusedBatchNorm(synchronized=True)
         parted.build(x.shape)
-
-    def of_replica(context):
-        rows = slice(2 * context.replica_id_in_sync_group, 2 + 2 * context.replica_id_in_sync_group)
-        return tf.constant(x[rows]), tf.constant(seen[rows])
-
-    x_and_seen = strategy.experimental_distribute_values_from_function(of_replica)
-    step = tf.function(lambda pair: outputs_and_gradients(parted, *pair))
-    for values, all_at_once in zip(strategy.run(step, [x_and_seen]), expected, strict=True):
-        parts = strategy.experimental_local_results(values)
-        np.testing.assert_allclose(np.concatenate(parts), all_at_once, atol=1e-4)
+    of_replicas = replicas.run(lambda x, seen: outputs_and_gradients(parted, x, seen), x, seen)
+    for of_parts, all_at_once in zip(of_replicas, expected, strict=True):
+        np.testing.assert_allclose(of_parts, all_at_once, atol=1e-4)
     for name in ("moving_mean", "moving_variance"):
         np.testing.assert_allclose(getattr(parted, name), getattr(whole, name), rtol=1e-4)
 
