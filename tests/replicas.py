@@ -7,7 +7,7 @@ from dcmls_tf import distribution
 
 
 def run(function, *arrays):
-    """Calls `function` in a graph on each replica's rows of the arrays; its results, whole again."""
+    """Calls `function` in a graph on each replica's rows; its results, put together."""
     strategy = distribution.strategy()
     size = len(arrays[0]) // strategy.num_replicas_in_sync
 
