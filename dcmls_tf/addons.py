@@ -43,18 +43,6 @@ def precision(policy: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def synchronise(model: Any) -> None:
-    """Has a model's `BatchNormalization` layers take their statistics over all replicas.
-
-    Keras 2's fused kernel, which it chooses as a layer is built, knows its own replica alone.
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
-            if not KERAS_3:
-                layer.fused = False
-
-
 class FusedAdam(keras.optimizers.Adam):
     """Adam by TensorFlow's fused kernel, one pass over a variable and its two moments; Keras 3's.
 

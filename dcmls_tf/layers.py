@@ -49,9 +49,12 @@ class FusedBatchNorm(keras.layers.Layer):
         )
 
     def call(
-        self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False
+        self, inputs: Float[tf.Tensor, "B H W C"], training: bool = False, mask: None = None
     ) -> Float[tf.Tensor, "B H W C"]:
-        """Normalises by the batch's statistics in training, else by the moving ones."""
+        """Normalises by the batch's statistics in training, else by the moving ones.
+
+        `mask` is there since graphs of Keras's layer name it where this one takes its place.
+        """
         if training and self.synchronized:
             return self._normalised_by_all(inputs)
         moving = {"mean": self.moving_mean, "variance": self.moving_variance}

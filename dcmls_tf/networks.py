@@ -13,7 +13,7 @@ from dcmls_tf import addons, hand
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.latent import Seed
-from dcmls_tf.layers import NORM_MOMENTUM, FusedBatchNorm, PatchConv2D, Stack
+from dcmls_tf.layers import FusedBatchNorm, PatchConv2D, Stack
 
 RESNET18_STAGES = (64, 128, 256, 512)
 BLOCKS_PER_STAGE = 2
@@ -102,9 +102,7 @@ class MobileNetV3(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.backbone = _mobilenet(kind, size, weights)
-        if synchronized:
-            addons.synchronise(self.backbone)
+        self.backbone = _with_fused_norms(_mobilenet(kind, size, weights), synchronized)
         self.head = keras.layers.Dense(outputs, dtype="float32")
 
     def call(
@@ -121,7 +119,7 @@ class MobileNetV3(keras.layers.Layer):
 
 def _mobilenet(kind, size, weights):
     try:
-        backbone = MOBILENETS[kind](
+        return MOBILENETS[kind](
             input_shape=(size, size, 3),
             include_top=False,
             include_preprocessing=False,
@@ -135,10 +133,20 @@ def _mobilenet(kind, size, weights):
             f"--encoder_weights={weights}: Keras could not download the weights of {kind} "
             f"({error}); use --encoder_weights=random"
         ) from None
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = NORM_MOMENTUM  # 0.999 remembers the start of a short training
-    return backbone
+
+
+def _with_fused_norms(backbone, synchronized):
+    """A model's twin, whose batch normalisations train faster and may span replicas."""
+
+    def twin(layer):
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer.__class__.from_config(layer.get_config())
+        # Not MobileNetV3's momentum: 0.999 remembers the start of a short training.
+        return FusedBatchNorm(epsilon=layer.epsilon, synchronized=synchronized, name=layer.name)
+
+    twins = keras.models.clone_model(backbone, clone_function=twin)
+    twins.set_weights(backbone.get_weights())
+    return twins
 
 
 def image_encoder(config: Config, outputs: int, name: str) -> keras.layers.Layer:

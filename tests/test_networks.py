@@ -9,6 +9,7 @@ import tensorflow as tf
 from dcmls_tf import distribution, networks
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
+from dcmls_tf.layers import FusedBatchNorm
 
 rng = np.random.default_rng(0)
 
@@ -49,7 +50,7 @@ def test_mobilenet_v3_has_the_parameters_of_mobilenet_v3(kind, backbone_paramete
 
 def test_mobilenet_v3_follows_its_batches_quickly():
     layer = networks.MobileNetV3("mobilenet_v3_small", 6, size=32)
-    norms = [n for n in layer.backbone.layers if isinstance(n, keras.layers.BatchNormalization)]
+    norms = [n for n in layer.backbone.layers if isinstance(n, FusedBatchNorm)]
     before = [n.moving_mean.numpy() for n in norms]
     x = tf.constant(rng.uniform(-0.5, 0.5, size=(4, 32, 32, 3)), tf.float32)
     layer(x, training=True)
@@ -57,6 +58,22 @@ def test_mobilenet_v3_follows_its_batches_quickly():
     expected = 0.9 * before[0] + 0.1 * np.mean(conv(2 * x), axis=(0, 1, 2))
     np.testing.assert_allclose(norms[0].moving_mean, expected, atol=1e-5)
     assert {n.momentum for n in norms} == {0.9}
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_mobilenet_v3_computes_what_that_of_keras_does(training):
+    layer = networks.MobileNetV3("mobilenet_v3_small", 6, size=32)
+    theirs = keras.applications.MobileNetV3Small(
+        input_shape=(32, 32, 3), include_top=False, include_preprocessing=False,
+        pooling="avg", weights=None,
+    )  # fmt: skip
+    theirs.set_weights([rng.uniform(0.5, 1.5, w.shape) * 0.1 for w in theirs.get_weights()])
+    layer.backbone.set_weights(theirs.get_weights())
+    x = tf.constant(rng.uniform(-1, 1, size=(8, 32, 32, 3)), tf.float32)
+    ours = layer.backbone(x, training=training)
+    expected = theirs(x, training=training)
+    assert np.std(expected) > 1e-6
+    np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.slow
