@@ -34,7 +34,7 @@ class Config:
     """One experiment. Raises `UserError` naming the flag when a value is out of range."""
 
     # Data (Sec. 4.1).
-    dataset: Literal["rhd", "stb", "freihand", "own"] = option(
+    dataset: Literal["rhd", "stb", "freihand", "interhand", "own"] = option(
         "rhd", "Reader of the raw folder; `own` is for anybody's pictures (docs/formats.md)."
     )
     raw_dir: str = option("rendered", "Folder with the dataset in its official layout.")

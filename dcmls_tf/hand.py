@@ -34,7 +34,7 @@ SIDES = ("left", "right")
 
 # The palm's centre is midway between two joints, which data sets choose differently.
 PALM_JOINTS = {
-    **dict.fromkeys(("rhd", "freihand", "own"), (WRIST, MIDDLE_MCP)),
+    **dict.fromkeys(("rhd", "freihand", "interhand", "own"), (WRIST, MIDDLE_MCP)),
     "stb": (WRIST, INDEX["ring_mcp"]),
 }
 

@@ -16,7 +16,7 @@ from absl import flags
 from dcmls_tf import app
 
 DATA_FLAGS = ("dataset", "raw_dir", "data_dir", "stb_views")
-DATASETS = ("rhd", "stb", "freihand", "own")
+DATASETS = ("rhd", "stb", "freihand", "interhand", "own")
 FLAGS = flags.FLAGS
 
 

@@ -17,7 +17,7 @@ from absl import logging
 
 from dcmls_tf import beam, files
 from dcmls_tf.config import Config
-from dcmls_tf.data import checking, freihand, own, own_crops, rhd, shards, stb
+from dcmls_tf.data import checking, freihand, interhand, own, own_crops, rhd, shards, stb
 from dcmls_tf.data.builder import Builder, RawConfig
 from dcmls_tf.data.checking import Findings
 from dcmls_tf.data.raw import PreparedData, RawFolder
@@ -183,9 +183,11 @@ def _reader(
         return stb.Stb, stb.StbFolder(raw_dir, images, stb_views), stb_views
     if dataset == "freihand":
         return freihand.Freihand, freihand.FreihandFolder(raw_dir, images), "hands"
+    if dataset == "interhand":
+        return interhand.Interhand, interhand.InterhandFolder(raw_dir, images), "hands"
     if dataset == "own":
         return own.Own, own.OwnFolder(raw_dir, images), "hands"
-    raise UserError(f"--dataset={dataset}: use rhd, stb, freihand or own")
+    raise UserError(f"--dataset={dataset}: use rhd, stb, freihand, interhand or own")
 
 
 def _in_data_dir(make: type[Builder], data_dir: str, config: RawConfig) -> tuple[Builder, bool]:
@@ -239,6 +241,8 @@ def _how_to_get(dataset: str) -> str:
         return f"download STB from {stb.PAGE} ({stb.LINKS}) and give the folder that has labels/"
     if dataset == "freihand":
         return f"download FreiHAND from {freihand.PAGE} and give the folder that has training/"
+    if dataset == "interhand":
+        return f"download InterHand2.6M from {interhand.PAGE} and give the folder of annotations/"
     if dataset == "own":
         return f"give the folder that has training.json or evaluation.json ({own.PAGE})"
     return (

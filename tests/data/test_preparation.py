@@ -131,7 +131,7 @@ def test_the_script_cuts_out_hands_without_pose(tmp_path, monkeypatch, capsys):
     assert len(list((tmp_path / "crops").iterdir())) == 2
 
 
-@pytest.mark.parametrize("dataset", ["rhd", "stb", "freihand"])
+@pytest.mark.parametrize("dataset", ["rhd", "stb", "freihand", "interhand"])
 def test_a_missing_folder_says_what_to_do(tmp_path, dataset):
     with pytest.raises(UserError, match=r"--raw_dir=nowhere: there is no such folder; .*download"):
         preparation.prepare(dataset, "nowhere", str(tmp_path), False)
