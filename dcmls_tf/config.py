@@ -115,8 +115,12 @@ class Config:
     )
 
     # Model (Sec. 3, Sec. 4.2).
-    encoder: Literal["resnet18", "mobilenet_v3_small", "mobilenet_v3_large"] = option(
-        "resnet18", "Network that reads images: the paper's ResNet-18, or a small one for devices."
+    encoder: Literal["resnet18", "resnet18_half", "mobilenet_v3_small", "mobilenet_v3_large"] = (
+        option(
+            "resnet18",
+            "Network that reads images: the paper's ResNet-18, half its channels, or one that is "
+            "made for devices.",
+        )
     )
     encoder_weights: Literal["random", "imagenet"] = option(
         "random", "Weights that a MobileNetV3 starts with; `imagenet` downloads them once."
@@ -307,10 +311,10 @@ def _check_combinations(c: Config) -> None:
         raise UserError(
             f"--gamma_z={c.gamma_z}: leaves no room for z_h or z_c in --z_dim={c.z_dim}"
         )
-    if c.encoder_weights == "imagenet" and c.encoder == "resnet18":
+    if c.encoder_weights == "imagenet" and c.encoder.startswith("resnet18"):
         raise UserError(
-            "--encoder_weights=imagenet: there are none for --encoder=resnet18, which starts from "
-            "random weights; use --encoder=mobilenet_v3_small or mobilenet_v3_large"
+            f"--encoder_weights=imagenet: there are none for --encoder={c.encoder}, which starts "
+            "from random weights; use --encoder=mobilenet_v3_small or mobilenet_v3_large"
         )
     if c.schedule == "pairs" and c.latent != "unified":
         raise UserError(f"--schedule=pairs: is for --latent=unified, not {c.latent}")

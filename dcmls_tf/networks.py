@@ -15,8 +15,9 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.latent import Seed
 from dcmls_tf.layers import FusedBatchNorm, PatchConv2D, Stack
 
-RESNET18_STAGES = (64, 128, 256, 512)
-BLOCKS_PER_STAGE = 2
+# Channels of the first stage; each that follows has twice as many.
+RESNETS = {"resnet18": 64, "resnet18_half": 32}
+STAGES, BLOCKS_PER_STAGE = 4, 2
 MOBILENETS = {
     "mobilenet_v3_small": keras.applications.MobileNetV3Small,
     "mobilenet_v3_large": keras.applications.MobileNetV3Large,
@@ -56,17 +57,18 @@ class ResidualBlock(keras.layers.Layer):
 class ResNet18(keras.layers.Layer):
     """ResNet-18 from random initialisation with a linear head.
 
-    The side of the hand, when it is an input, joins the pooled features.
+    width: channels of its first stage, He et al.'s 64 or fewer. The side of the hand, when it is an
+    input, joins the pooled features.
     """
 
-    def __init__(self, outputs: int, synchronized: bool = False, **kwargs):
+    def __init__(self, outputs: int, width: int = 64, synchronized: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.stem = _conv(64, 7, 2)
+        self.stem = _conv(width, 7, 2)
         self.stem_norm = FusedBatchNorm(synchronized=synchronized)
         self.pool = keras.layers.MaxPooling2D(3, 2, padding="same")
         self.blocks = [
-            ResidualBlock(filters, 2 if stage and not block else 1, synchronized)
-            for stage, filters in enumerate(RESNET18_STAGES)
+            ResidualBlock(width << stage, 2 if stage and not block else 1, synchronized)
+            for stage in range(STAGES)
             for block in range(BLOCKS_PER_STAGE)
         ]
         self.head = keras.layers.Dense(outputs, dtype="float32")
@@ -152,8 +154,9 @@ def _with_fused_norms(backbone, synchronized):
 def image_encoder(config: Config, outputs: int, name: str) -> keras.layers.Layer:
     """The network that `--encoder` names: images `[B, S, S, 3]` → `[B, outputs]`, float32."""
     with addons.precision(config.precision):
-        if config.encoder == "resnet18":
-            return ResNet18(outputs, config.sync_batch_norm, name=name)
+        if config.encoder in RESNETS:
+            width = RESNETS[config.encoder]
+            return ResNet18(outputs, width, config.sync_batch_norm, name=name)
         size, weights = config.input_size, config.encoder_weights
         return MobileNetV3(
             config.encoder, outputs, size, weights, config.sync_batch_norm, name=name

@@ -25,6 +25,15 @@ def test_resnet_18_has_the_parameters_of_resnet_18():
     assert parameters(layer) == 11_689_512
 
 
+def test_half_of_it_has_half_the_channels_everywhere():
+    whole, half = networks.ResNet18(6), networks.ResNet18(6, width=32)
+    for layer in (whole, half):
+        layer(tf.zeros([1, 64, 64, 3]))
+    for ours, theirs in zip(half.weights, whole.weights, strict=True):
+        expected = [n if n in (1, 3, 6, 7) else n // 2 for n in theirs.shape]
+        assert list(ours.shape) == expected
+
+
 def test_resnet_18_sees_its_side():
     layer = networks.ResNet18(6)
     x = tf.constant(rng.normal(size=(2, 64, 64, 3)), tf.float32)
