@@ -115,10 +115,10 @@ class Config:
     )
 
     # Model (Sec. 3, Sec. 4.2).
-    encoder: Literal["resnet18", "resnet18_half", "mobilenet_v3_small", "mobilenet_v3_large"] = (
+    encoder: Literal["resnet18", "resnet18_small", "mobilenet_v3_small", "mobilenet_v3_large"] = (
         option(
             "resnet18",
-            "Network that reads images: the paper's ResNet-18, half its channels, or one that is "
+            "Network that reads images: the paper's ResNet-18, it in small, or one that is "
             "made for devices.",
         )
     )

@@ -15,8 +15,9 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.latent import Seed
 from dcmls_tf.layers import FusedBatchNorm, PatchConv2D, Stack
 
-# Channels of the first stage; each that follows has twice as many.
-RESNETS = {"resnet18": 64, "resnet18_half": 32}
+# Channels of the first stage; each that follows has twice as many. With 32 an int8 file would have
+# more than 3 MB.
+RESNETS = {"resnet18": 64, "resnet18_small": 30}
 STAGES, BLOCKS_PER_STAGE = 4, 2
 MOBILENETS = {
     "mobilenet_v3_small": keras.applications.MobileNetV3Small,

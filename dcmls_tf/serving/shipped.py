@@ -11,7 +11,7 @@ FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "assets", "mod
 KEYPOINTS, RGB, RGB_SMALL = NAMES = ("keypoints", "rgb", "rgb_small")
 MODALITIES = {KEYPOINTS: "2d", RGB: "rgb", RGB_SMALL: "rgb"}
 # How a file stores its weights, and how many bytes it may have.
-PRECISIONS = {KEYPOINTS: "dynamic", RGB: "int8", RGB_SMALL: "float16"}
+PRECISIONS = {KEYPOINTS: "dynamic", RGB: "int8", RGB_SMALL: "dynamic"}
 LARGEST = {KEYPOINTS: 3_000_000, RGB: 13_000_000, RGB_SMALL: 3_000_000}
 
 
