@@ -46,19 +46,10 @@ class FreihandFolder:
             )
         self.absent: list[BadSample] = []
         if images:
-            without = [s for s in self.splits if not os.path.isdir(self.image_folder(s))]
-            self.splits = tuple(s for s in self.splits if s not in without)
-            self.absent = [
-                BadSample(self.image_folder(s), f"is not there, so {s} has no images")
-                for s in without
-            ]
-            if not self.splits:
-                raise UserError(
-                    f"--raw_dir={raw_dir}: no images in "
-                    f"{' or '.join(map(self.image_folder, without))}; unpack them there, or use "
-                    "--modality=2d, which needs annotations only"
-                )
-            raw_files.warn_absent(self.absent)
+            self.splits, self.absent = raw_files.with_images(
+                raw_dir, self.splits, self.image_folder, PAGE
+            )
+        raw_files.warn_absent(self.absent)
 
     def label_path(self, split: str, kind: str) -> str:
         """Where a split's labels of a kind, `xyz` or `K`, belong."""

@@ -59,24 +59,18 @@ class InterhandFolder:
 
     def __init__(self, raw_dir: str, images: bool):
         self.raw_dir, self.images = raw_dir, images
-        annotated = [s for s in FOLDERS if os.path.isfile(self.label_path(s, KINDS[0]))]
-        if not annotated:
+        self.splits = tuple(s for s in FOLDERS if os.path.isfile(self.label_path(s, KINDS[0])))
+        if not self.splits:
             names = " and no ".join(self.label_path(split, KINDS[0]) for split in FOLDERS)
             raise UserError(
                 f"--raw_dir={raw_dir}: no {names}; download InterHand2.6M from {PAGE} and give "
                 "the folder that has annotations/ and images/"
             )
-        without = [s for s in annotated if images and not os.path.isdir(self.image_folder(s))]
-        self.splits = tuple(split for split in annotated if split not in without)
-        if not self.splits:
-            raise UserError(
-                f"--raw_dir={raw_dir}: no images in "
-                f"{' or '.join(map(self.image_folder, without))}; unpack them there, or use "
-                "--modality=2d, which needs annotations only"
+        self.absent: list[BadSample] = []
+        if images:
+            self.splits, self.absent = raw_files.with_images(
+                raw_dir, self.splits, self.image_folder, PAGE
             )
-        self.absent = [
-            BadSample(self.image_folder(s), f"is not there, so {s} has no images") for s in without
-        ]
         raw_files.warn_absent(self.absent)
 
     def label_path(self, split: str, kind: str) -> str:

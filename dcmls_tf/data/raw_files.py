@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 from absl import logging
@@ -67,6 +67,28 @@ def missing_image(path: str) -> BadSample:
     if os.path.islink(path):
         return BadSample(path, "is a link that leads nowhere or to itself")
     return BadSample(path, "is no file" if os.path.exists(path) else "is missing")
+
+
+def with_images(
+    raw_dir: str, splits: Iterable[str], folder_of: Callable[[str], str], page: str
+) -> tuple[tuple[str, ...], list[BadSample]]:
+    """Those of a folder's annotated splits that have images, and what is said of the others.
+
+    folder_of: a split → where its images belong. Raises `UserError` when none has any.
+    """
+    folders = {split: folder_of(split) for split in splits}
+    found = tuple(split for split, folder in folders.items() if os.path.isdir(folder))
+    if not found:
+        raise UserError(
+            f"--raw_dir={raw_dir}: no images in {' or '.join(folders.values())}; unpack them there "
+            f"({page}), or use --modality=2d, which needs annotations only"
+        )
+    absent = [
+        BadSample(folder, f"is not there, so {split} has annotations without images")
+        for split, folder in folders.items()
+        if split not in found
+    ]
+    return found, absent
 
 
 def warn_absent(absent: Iterable[BadSample]) -> None:

@@ -47,23 +47,14 @@ class RhdFolder:
             if split not in self.splits and os.path.isdir(os.path.dirname(path))
         ]
         if images:
-            self.splits = self._splits_with_images()
+            self.splits, without = raw_files.with_images(
+                raw_dir, self.splits, self._colour_folder, PAGE
+            )
+            self.absent += without
         raw_files.warn_absent(self.absent)
 
-    def _splits_with_images(self) -> tuple[str, ...]:
-        folders = {s: rhd_layout.image_folder(self.raw_dir, s, "color") for s in self.splits}
-        splits = tuple(split for split, folder in folders.items() if os.path.isdir(folder))
-        if not splits:
-            raise UserError(
-                f"--raw_dir={self.raw_dir}: no images in {' or '.join(folders.values())}; unpack "
-                f"them there (RHD: {PAGE}), or use --modality=2d, which needs annotations only"
-            )
-        self.absent += [
-            BadSample(folder, f"is not there, so {split} has annotations without images")
-            for split, folder in folders.items()
-            if split not in splits
-        ]
-        return splits
+    def _colour_folder(self, split: str) -> str:
+        return rhd_layout.image_folder(self.raw_dir, split, "color")
 
     def fingerprint(self) -> str:
         """As `RawFolder.fingerprint`."""
