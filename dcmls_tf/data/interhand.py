@@ -5,7 +5,8 @@
     annotations/{train,test}/InterHand2.6M_{train,test}_camera.json     cameras of a capture
     images/{train,test}/Capture0/.../cam400262/image0001.jpg            as data.json names it
 
-`train` is the training split, `test` the evaluation split; `val` is not read. Joints are in the
+`train` is the training split, `test` the evaluation split; `val` is not read. Earlier versions have
+the annotations of all splits in `annotations/all/`, which are found there. Joints are in the
 world's frame, X, and in a camera's where R · (X − C), with R its `camrot` and C its `campos`. The
 right hand comes first, each finger from its tip to its base, thumb first, the wrist last.
 
@@ -34,6 +35,7 @@ from dcmls_tf.errors import UserError
 PAGE = "https://mks0601.github.io/InterHand2.6M/"
 FOLDERS = {TRAINING: "train", EVALUATION: "test"}
 KINDS = ("data", "joint_3d", "camera")
+EARLIER = "all"
 # Where a hand's joints begin among the 42, and its canonical ones after that.
 FIRST = {hand.RIGHT: 0, hand.LEFT: hand.NUM_JOINTS}
 ORDER = np.array([20, *(4 * finger + 3 - joint for finger in range(5) for joint in range(4))])
@@ -76,7 +78,11 @@ class InterhandFolder:
     def label_path(self, split: str, kind: str) -> str:
         """Where a split's file of a kind, one of `KINDS`, belongs."""
         name = FOLDERS[split]
-        return os.path.join(self.raw_dir, "annotations", name, f"InterHand2.6M_{name}_{kind}.json")
+        places = [
+            os.path.join(self.raw_dir, "annotations", place, f"InterHand2.6M_{name}_{kind}.json")
+            for place in (name, EARLIER)
+        ]
+        return next(filter(os.path.isfile, places), places[0])
 
     def image_folder(self, split: str) -> str:
         """Where a split's pictures belong."""

@@ -119,6 +119,14 @@ def test_pictures_that_are_not_there_are_left_out(own_tree, tmp_path):
         interhand.InterhandFolder(str(own_tree), True)
 
 
+def test_annotations_are_found_where_earlier_versions_have_them(own_tree):
+    expected = opened(own_tree).hands
+    shutil.move(own_tree / "annotations" / "train", own_tree / "annotations" / "all")
+    folder = interhand.InterhandFolder(str(own_tree), True)
+    assert folder.splits == ("training", "evaluation")
+    assert folder.open("training").hands == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "said"),
     [
