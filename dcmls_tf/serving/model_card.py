@@ -108,11 +108,17 @@ def usage(metadata: Metadata) -> list[str]:
         if metadata["modality"] == "rgb"
         else f"`x`: px in a square {margin} times the joints' box, -0.5 to 0.5 along its side. "
     )
+    # A shipped model is one file, of one precision; an export may be several.
+    types = (
+        " Input and output of the int8 file are int8, with the scales and zero points that it "
+        "holds."
+        if metadata.get("precision", "int8") == "int8"
+        else ""
+    )
     return [
         "## Use",
         "",
-        f"{crop}{mirrored} Input and output of the int8 file are int8, with the scales and zero "
-        "points that it holds.",
+        f"{crop}{mirrored}{types}",
         "",
         f"`joints`: {metadata['meaning']['joints']}; x right, y down, z away, in the crop's frame. "
         f"Order: {joints}.",
