@@ -39,6 +39,8 @@ MODELS = (
     ("mobilenet_v3_small", 96, 128, "float32"),
     ("mobilenet_v3_small", 64, 128, "float32"),
     ("mobilenet_v3_small", 96, 128, "int8"),
+    ("resnet18_small", 64, 128, "dynamic"),
+    ("resnet18_small", 64, 128, "int8"),
 )
 TURNS, RUNS_A_TURN = 25, 20
 
