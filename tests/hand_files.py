@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import raw_trees
 import tensorflow as tf
@@ -50,6 +51,7 @@ def rendered_frame() -> tuple[np.ndarray, np.ndarray, int]:
 def write_run(folder: Path, **options: Any) -> str:
     """A run as training leaves it, returns its path. Its poses vary about that of a hand."""
     config = config_lib.Config(run_dir=str(folder), **{**SMALL, **options})
+    keras.utils.set_random_seed(0)  # Of other weights a finger may hide another.
     model = variants.from_config(config)
     rng = np.random.default_rng(0)
     for weight in model.weights:  # Biases start at zero, a translator's output too.
