@@ -146,8 +146,7 @@ def train_on_devices(count, *flags):
 def test_one_device_two_and_two_hosts_end_with_the_same_weights(schedule, data_dir, tmp_path):
     raw_dir = raw_trees.write_rhd(tmp_path / "rhd", training=170)
     flags = [f"--raw_dir={raw_dir}", f"--data_dir={data_dir}", f"--schedule={schedule}"]
-    flags += [*SMALL, "--encoder=resnet18_small", "--input_size=64", "--reconstruction_size=16"]
-    flags += ["--sync_batch_norm"]
+    flags += [*SMALL, "--input_size=64", "--reconstruction_size=16", "--sync_batch_norm"]
     # 20 steps. Adam divides small gradients by their size, so that it enlarges the last digits in
     # which sums over devices differ; without --sync_batch_norm these are 0.02 apart after one step.
     flags += ["--batch_size=8", "--epochs=1", "--validation_percent=5", "--dropout=0.2", *RATES]
