@@ -142,14 +142,4 @@ def one_hand(xyz: Any, K: Any) -> RawHand:
     if xyz_mm.shape != (hand.NUM_JOINTS, 3) or camera.shape != (3, 3):
         raise ValueError(f"xyz is {xyz_mm.shape} and K {camera.shape}, not (21, 3) and (3, 3)")
     palm_mm = xyz_mm[list(hand.PALM_JOINTS["freihand"])].mean(0)
-    uv = raw.project(np.vstack([xyz_mm, palm_mm]), camera)
-    return {
-        "uv": uv[:-1],
-        "xyz_mm": xyz_mm,
-        "visible": np.ones(hand.NUM_JOINTS, bool),
-        "palm_uv": uv[-1],
-        "palm_mm": palm_mm,
-        "palm_visible": True,
-        "K": camera,
-        "side": hand.RIGHT,
-    }
+    return raw.all_visible(xyz_mm, palm_mm, camera, hand.RIGHT)

@@ -165,18 +165,9 @@ class InterhandSplit:
                 self.where(key), f"lacks joints or a camera ({type(error).__name__}: {error})"
             ) from None
         palm_mm = xyz_mm[list(hand.PALM_JOINTS["interhand"])].mean(0)
-        uv = raw.project(np.vstack([xyz_mm, palm_mm]), camera.K)
-        example: RawExample = {
-            "uv": uv[:-1],
-            "xyz_mm": xyz_mm,
-            "visible": np.ones(hand.NUM_JOINTS, bool),
-            "palm_uv": uv[-1],
-            "palm_mm": palm_mm,
-            "palm_visible": True,
-            "K": camera.K,
-            "side": one.side,
-            "id": f"interhand/{self._split}/{one.picture}/{hand.SIDES[one.side]}",
-        }
+        name = f"interhand/{self._split}/{one.picture}/{hand.SIDES[one.side]}"
+        labelled = raw.all_visible(xyz_mm, palm_mm, camera.K, one.side)
+        example: RawExample = {**labelled, "id": name}
         return {**example, "image": self._image(key)} if self._folder.images else example
 
     def _image(self, key: int) -> bytes:

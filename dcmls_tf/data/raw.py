@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from dcmls_tf import hand
 from dcmls_tf.data import encoded, plausibility
-from dcmls_tf.data.examples import IMAGE, RawExample
+from dcmls_tf.data.examples import IMAGE, RawExample, RawHand
 from dcmls_tf.data.raw_files import BadSample
 from dcmls_tf.errors import UserError
 
@@ -195,6 +195,26 @@ class PreparedData(Protocol):
     def data_path(self) -> Any:
         """The folder of the prepared files."""
         ...
+
+
+def all_visible(
+    xyz_mm: Float[np.ndarray, "21 3"],
+    palm_mm: Float[np.ndarray, "3"],
+    K: Float[np.ndarray, "3 3"],
+    side: int,
+) -> RawHand:
+    """The hand of labels without visibility: all its joints count as visible. mm → px by `K`."""
+    uv = project(np.vstack([xyz_mm, palm_mm]), K)
+    return {
+        "uv": uv[:-1].astype(np.float32),
+        "xyz_mm": xyz_mm.astype(np.float32),
+        "visible": np.ones(hand.NUM_JOINTS, bool),
+        "palm_uv": uv[-1].astype(np.float32),
+        "palm_mm": palm_mm.astype(np.float32),
+        "palm_visible": True,
+        "K": K,
+        "side": side,
+    }
 
 
 def project(

@@ -216,17 +216,7 @@ def one_hand(label_mm: Float[np.ndarray, "21 3"], view: str) -> RawHand:
     wrist, ring_mcp = hand.PALM_JOINTS["stb"]
     xyz_mm[wrist] = xyz_mm[ring_mcp] + 2 * (palm_mm - xyz_mm[ring_mcp])
     K = SK_COLOR_K if view == "color" else BB_K
-    uv = raw.project(np.vstack([xyz_mm, palm_mm]), K)
-    return {
-        "uv": uv[:-1].astype(np.float32),
-        "xyz_mm": xyz_mm.astype(np.float32),
-        "visible": np.ones(hand.NUM_JOINTS, bool),
-        "palm_uv": uv[-1].astype(np.float32),
-        "palm_mm": palm_mm.astype(np.float32),
-        "palm_visible": True,
-        "K": K,
-        "side": hand.LEFT,
-    }
+    return raw.all_visible(xyz_mm, palm_mm, K, hand.LEFT)
 
 
 def to_view(points_mm: Float[np.ndarray, "N 3"], view: str) -> Float[np.ndarray, "N 3"]:
