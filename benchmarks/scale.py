@@ -1,13 +1,14 @@
 """Cost against size: time a frame and peak memory to prepare, to train an epoch and to predict.
 
-    python scripts/render.py --out_dir=rendered --training=1000 --evaluation=60
-    python benchmarks/scale.py --raw_dir=rendered --train=--input_size=64 --train=--epochs=1
+    python scripts/render.py --out_dir=rendered --training=2500 --evaluation=250
+    .venv-beam/bin/python benchmarks/scale.py --raw_dir=rendered
 
 Each size is a folder of that many training frames, hard links to those of `--raw_dir` over and
 over (so `TMPDIR` has to be on its disk), and goes through the scripts in processes of their own.
 Memory is the most that one of a command's processes had. With more epochs than one it holds the
 windows that are kept (`dcmls_tf.data.windows.MEMORY_BYTES`), which grow with the frames until they
-are full. Prediction is told its hand by `--box`, and draws every frame.
+are full. Prediction is `scripts/batch.py`, which needs the environment of Apache Beam
+(docs/scale.md), and is told its hand by `--box`.
 """
 
 import os
@@ -29,6 +30,10 @@ from dcmls_tf.data import annotations, rhd_layout
 ROOT = Path(__file__).parents[1]
 KINDS = ("color", "mask")
 TASKS = ("prepare", "epoch", "predict")
+TRAIN = [
+    "--epochs=1", "--encoder=resnet18_small", "--input_size=64", "--reconstruction_size=32",
+    "--batch_size=64",
+]  # fmt: skip
 
 Row = dict[str, Any]  # frames, task, seconds, ms_a_frame, peak_mb
 FLAGS = flags.FLAGS
@@ -39,7 +44,7 @@ def define_flags() -> None:
     flags.DEFINE_string("raw_dir", None, "What scripts/render.py wrote.", required=True)
     flags.DEFINE_multi_integer("frames", [1000, 10_000, 40_000], "Sizes to measure.")
     flags.DEFINE_multi_enum("task", list(TASKS), TASKS, "What to measure.")
-    flags.DEFINE_multi_string("train", ["--epochs=1"], "More flags of scripts/train.py.")
+    flags.DEFINE_multi_string("train", TRAIN, "More flags of scripts/train.py.")
     flags.DEFINE_string("json", None, "Where to write the table as JSON as well.")
 
 
@@ -79,7 +84,7 @@ def command(task: str, raw_dir: str, folder: str) -> list[str]:
         "prepare": ["prepare.py", "--dataset=rhd", *data],
         "epoch": ["train.py", "--dataset=rhd", *data, f"--run_dir={run}", *FLAGS.train],
         "predict": [
-            "predict.py", f"--model={run}", "--box=80,80,240,240", f"--out_dir={folder}/out",
+            "batch.py", f"--model={run}", "--box=80,80,240,240", f"--out_dir={folder}/out",
             f"--input={rhd_layout.image_folder(raw_dir, 'training', 'color')}",
         ],
     }  # fmt: skip

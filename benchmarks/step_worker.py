@@ -120,6 +120,8 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     config = Config(**options)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
     batch = random_batch(config)
     trainer = training.Trainer(config, distribution.strategy(), total_steps=1000)
     parts = {

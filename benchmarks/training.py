@@ -5,7 +5,8 @@
 
 Random batches; reading data is not in it (`benchmarks/input.py`). Each side runs in a process of
 its own (`step_worker.py`, `torch_peer.py`) with the same threads, and all take turns step by step,
-so that what else the machine does falls on all; times are medians. PyTorch runs eagerly and
+so that what else the machine does falls on all; times are medians. So does a process of ours with
+`--deterministic`. PyTorch runs eagerly and
 compiled, channels last, by its fused Adam, and the better one counts. The machine's peaks are
 measured in the same run: its fastest matrix product of each type, and an addition of large arrays.
 Without `--torch` there is no peer. `--flagfile` and all options of a training are taken as well.
@@ -115,26 +116,28 @@ def main(_: list[str]) -> None:
 
 def measured(config: Config) -> Row:
     """One row: each side's median, and what the machine could do."""
-    own = {"threads": FLAGS.threads}
-    options = {name: getattr(config, name) for name in PEER_OPTIONS}
-    ours = Worker(sys.executable, "step_worker.py", {**config_options(config), **own})
+    options = {name: getattr(config, name) for name in PEER_OPTIONS} | {"threads": FLAGS.threads}
+    ours = ours_of(config)
+    deterministic = ours_of(config.replace(deterministic=True))
     peers = {
-        name: Worker(FLAGS.torch, "torch_peer.py", {**options, **own, "compiled": compiled})
+        name: Worker(FLAGS.torch, "torch_peer.py", {**options, "compiled": compiled})
         for name, compiled in (("eager", False), ("compiled", True))
         if FLAGS.torch
     }
     check_same(ours, peers)
     peaks = ours.ask(["peaks", 1])
-    seconds: dict[str, list[float]] = {"step": [], "autoencoder": [], **{p: [] for p in peers}}
+    parts = ("step", "autoencoder", "deterministic", *peers)
+    seconds: dict[str, list[float]] = {part: [] for part in parts}
     for _step in range(WARM_UP + FLAGS.steps):
         for part in ("step", "autoencoder"):
             seconds[part] += ours.ask([part, 1])
+        seconds["deterministic"] += deterministic.ask(["step", 1])
         for name, peer in peers.items():
             seconds[name] += peer.ask(1)
     again = ours.ask(["peaks", 1])
     versions = {"tensorflow": ours.sizes["tensorflow"]}
     versions |= {"torch": peers["eager"].sizes["torch"]} if peers else {}
-    for worker in (ours, *peers.values()):
+    for worker in (ours, deterministic, *peers.values()):
         worker.close()
     return {
         "px": config.input_size,
@@ -148,9 +151,10 @@ def measured(config: Config) -> Row:
     }
 
 
-def config_options(config: Config) -> dict[str, Any]:
-    """What makes the same `Config` again."""
-    return {name: getattr(config, name) for name in Config.__dataclass_fields__}
+def ours_of(config: Config) -> Worker:
+    """This project's side."""
+    options = {name: getattr(config, name) for name in Config.__dataclass_fields__}
+    return Worker(sys.executable, "step_worker.py", {**options, "threads": FLAGS.threads})
 
 
 def check_same(ours: Worker, peers: dict[str, Worker]) -> None:
@@ -166,9 +170,10 @@ def check_same(ours: Worker, peers: dict[str, Worker]) -> None:
 def table(rows: Sequence[Row]) -> str:
     """Markdown."""
     lines = [
-        "| px | Precision | Step, ms | Encoder and decoder alone | Step over it | PyTorch eager, "
-        "compiled | PyTorch's better over ours | GFLOP/s | of the peak | GB/s | of the peak |",
-        "|---" * 11 + "|",
+        "| px | Precision | Step, ms | `--deterministic` | Encoder and decoder alone | Step over "
+        "it | PyTorch eager, compiled | PyTorch's better over ours | GFLOP/s | of the peak | GB/s "
+        "| of the peak |",
+        "|---" * 12 + "|",
     ]
     for row in rows:
         ms, peaks = row["ms"], row["peaks"]
@@ -176,7 +181,8 @@ def table(rows: Sequence[Row]) -> str:
         arithmetic = peaks[row["precision"].removeprefix("mixed_")]
         gflops, gbytes = (1e-6 * row[name] / ms["step"] for name in ("flops", "bytes"))
         told = (
-            row["px"], row["precision"], f"{ms['step']:.0f}", f"{ms['autoencoder']:.0f}",
+            row["px"], row["precision"], f"{ms['step']:.0f}",
+            f"{ms['deterministic'] / ms['step']:.2f} of it", f"{ms['autoencoder']:.0f}",
             f"{ms['step'] / ms['autoencoder']:.2f}", ", ".join(f"{p:.0f}" for p in peers) or "-",
             f"{min(peers) / ms['step']:.2f}" if peers else "-",
             f"{gflops:.0f}", f"{gflops / arithmetic:.2f} of {arithmetic:.0f}",
