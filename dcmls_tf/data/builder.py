@@ -10,6 +10,10 @@ from dcmls_tf.data import raw
 from dcmls_tf.data.examples import RawExample
 from dcmls_tf.data.raw import RawFolder
 
+# TFDS's writer takes keys of 128 bits, and holds a thousandth of their range at a time in memory:
+# small numbers would all be in the first.
+KEY_RANGE = 1 << 128
+
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class RawConfig(tfds.core.BuilderConfig):
@@ -51,4 +55,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return self._one_by_one(split)
 
     def _one_by_one(self, split: str) -> Iterator[tuple[int, RawExample]]:
-        yield from enumerate(raw.examples(self.raw.open(split)))
+        opened = self.raw.open(split)
+        keys = raw.keys(opened)
+        step = KEY_RANGE // max(1, len(keys))
+        for number, example in enumerate(raw.examples(opened, keys)):
+            yield step * number, example

@@ -108,9 +108,9 @@ def keys(split: RawSplit) -> list[Any]:
     return found
 
 
-def examples(split: RawSplit) -> Iterator[RawExample]:
-    """The examples of a split, in an order that stays. Raises `UserError` at the first bad one."""
-    return map(_or_raise, judged(split, keys(split)))
+def examples(split: RawSplit, of: Sequence[Any] | None = None) -> Iterator[RawExample]:
+    """The examples of keys (all of a split). Raises `UserError` at the first bad one."""
+    return map(_or_raise, judged(split, keys(split) if of is None else of))
 
 
 def example(split: RawSplit, key: Any) -> RawExample:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import raw_trees
+from tensorflow_datasets.core import shuffle
 
 from dcmls_tf import beam, config
 from dcmls_tf.data import pipeline, preparation, rhd
@@ -50,6 +51,24 @@ def test_prepared_data_is_reused(tree, tmp_path):
     before = _files(tmp_path / "data")
     assert _prepare(tree, tmp_path).data_path == builder.data_path
     assert _files(tmp_path / "data") == before
+
+
+def test_what_does_not_fit_into_memory_is_sorted_in_pieces(tmp_path, monkeypatch):
+    tree = raw_trees.write_rhd(tmp_path / "raw", training=8, evaluation=2)
+    whole = _prepare(tree, tmp_path / "whole")
+    pieces, read = [], shuffle._Bucket.read_values
+
+    def counted(bucket):
+        values = list(read(bucket))
+        pieces.append(len(values))
+        return values
+
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 0)
+    monkeypatch.setattr(shuffle._Bucket, "read_values", counted)
+    by_pieces = _prepare(tree, tmp_path / "pieces")
+    assert sorted(pieces)[-10:] == [1] * 10
+    for path in Path(whole.data_path).glob("*.tfrecord*"):
+        assert (Path(by_pieces.data_path) / path.name).read_bytes() == path.read_bytes()
 
 
 def test_of_two_that_want_the_same_at_once_one_makes_it(tree, tmp_path, monkeypatch):
