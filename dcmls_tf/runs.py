@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -233,7 +234,7 @@ class Run:
     def _validate(self, step):
         if not self.config.validation_percent:
             return None
-        batches = self.stopping.checked(self._validation_batches())
+        batches = self.stopping.checked(self.validation_batches)
         evaluated = predictions.collect(self.predict, batches)
         if not evaluated.visible.any():
             if self.writes:
@@ -252,10 +253,12 @@ class Run:
         if time.monotonic() < self._pictures_at and step < self.total_steps:
             return
         self.monitor.pck(step, evaluated)
-        self.monitor.examples(step, self.trainer.model, next(iter(self._validation_batches())))
+        self.monitor.examples(step, self.trainer.model, next(iter(self.validation_batches)))
         self._pictures_at = time.monotonic() + PICTURES_SECONDS
 
-    def _validation_batches(self):
+    @functools.cached_property
+    def validation_batches(self):
+        """The validation split, one data set for all epochs."""
         split = pipeline.validation_split(self.config)
         return pipeline.evaluation_batches(self.builder, self.config, split, EVALUATION_BATCH)
 

@@ -126,7 +126,7 @@ def test_lost_best_networks_are_said_and_kept_anew(finished, tmp_path, capsys, s
     assert history(again) == history(finished)
     model, _, step = checkpoints.load_model(c.run_dir)
     assert step == 4
-    evaluated = predictions.collect(checkpoints.pose_function(model), again._validation_batches())
+    evaluated = predictions.collect(checkpoints.pose_function(model), again.validation_batches)
     statistics = TrainingStatistics.load(c.run_dir)
     epe_mm = split_scores.of_split(evaluated, statistics.mean_scale_mm)["epe_mm"]
     assert again.best_epe_mm() == pytest.approx(epe_mm, rel=1e-4)
@@ -168,9 +168,7 @@ def test_the_best_model_loads_with_its_config(finished):
     best = min(rows, key=lambda row: float(row["epe_mm"]))
     assert c == finished.config
     assert step == int(best["step"])
-    evaluated = predictions.collect(
-        checkpoints.pose_function(model), finished._validation_batches()
-    )
+    evaluated = predictions.collect(checkpoints.pose_function(model), finished.validation_batches)
     epe_mm = split_scores.of_split(evaluated, finished.statistics.mean_scale_mm)["epe_mm"]
     assert epe_mm == pytest.approx(float(best["epe_mm"]), rel=1e-4)
 
