@@ -5,11 +5,11 @@
 
 Random batches; reading data is not in it (`benchmarks/input.py`). Each side runs in a process of
 its own (`step_worker.py`, `torch_peer.py`) with the same threads, and all take turns step by step,
-so that what else the machine does falls on all; times are medians. So does a process of ours with
-`--deterministic`. PyTorch runs eagerly and
-compiled, channels last, by its fused Adam, and the better one counts. The machine's peaks are
-measured in the same run: its fastest matrix product of each type, and an addition of large arrays.
-Without `--torch` there is no peer. `--flagfile` and all options of a training are taken as well.
+so that what else the machine does falls on all; times are medians. A process of ours with
+`--deterministic` takes its turn too. PyTorch runs eagerly and compiled, channels last, by its fused
+Adam, and the better one counts. The machine's peaks are measured in the same run: its fastest
+matrix product of each type, and an addition of large arrays. Without `--torch` there is no peer.
+`--flagfile` and all options of a training are taken as well.
 """
 
 import json

@@ -109,7 +109,7 @@ def keys(split: RawSplit) -> list[Any]:
 
 
 def examples(split: RawSplit, of: Sequence[Any] | None = None) -> Iterator[RawExample]:
-    """The examples of keys (all of a split). Raises `UserError` at the first bad one."""
+    """The examples of keys (all of a split's), in their order. Raises `UserError` at a bad one."""
     return map(_or_raise, judged(split, keys(split) if of is None else of))
 
 
