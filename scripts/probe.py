@@ -4,8 +4,9 @@
     tensorboard --logdir=runs/rendered/projector
 
 Prints and writes `probes.json` into the run's folder: how well pose, and on rendered frames
-identity and background, are recovered from z_h and from z_c, and how far D_h, or a fresh
-probe, tells the modalities apart. `projector/` shows z_h in TensorBoard's projector.
+identity and background, are recovered from z_h and from z_c, how far D_h, or a fresh probe, tells
+the modalities apart, and how exact the pose is that the model reads from its own reconstructions.
+`projector/` shows z_h in TensorBoard's projector.
 """
 
 import os
@@ -28,7 +29,7 @@ def main(_: list[str]) -> None:
     """Flags → one table."""
     from dcmls_tf import checkpoints
     from dcmls_tf.data import pipeline, preparation
-    from dcmls_tf.experiments import probes, projector
+    from dcmls_tf.experiments import probes, projector, reencoding
 
     model, config, _step = checkpoints.load_model(FLAGS.run_dir)
     if config.latent in ("unified", "none"):
@@ -40,13 +41,16 @@ def main(_: list[str]) -> None:
     builder = preparation.from_config(config)
     count = min(FLAGS.samples, pipeline.num_examples(builder, FLAGS.split))
     split = f"{FLAGS.split}[:{count}]"
-    codes = probes.collect(model, pipeline.evaluation_batches(builder, config, split, 64))
+    batches = pipeline.evaluation_batches(builder, config, split, 64)
+    codes = probes.collect(model, batches)
     labels = probes.rendered_labels(codes, config, FLAGS.split, FLAGS.backgrounds)
     measurements = probes.measure(model, codes, labels)
-    fields = {"run_dir": FLAGS.run_dir, "split": split, **measurements}
+    reencoded = reencoding.measure(model, batches)
+    fields = {"run_dir": FLAGS.run_dir, "split": split, **measurements, **reencoded}
     files.write_json(os.path.join(FLAGS.run_dir, "probes.json"), fields)
     folder = projector.write(os.path.join(FLAGS.run_dir, "projector"), codes, labels)
     print(probes.table(measurements))
+    print(reencoding.line(reencoded))
     print(f"written: {FLAGS.run_dir}/probes.json; tensorboard --logdir={folder}")
 
 

@@ -48,7 +48,7 @@ def main(_: list[str]) -> None:
     os.makedirs(FLAGS.out_dir, exist_ok=True)
     pictures = {"fig6": showcase.write_walks, "fig7": showcase.write_predictions}
     if FLAGS.experiment in pictures:
-        written = pictures[FLAGS.experiment](row_dirs[tables.FULL][0], setting, stem)
+        written = pictures[FLAGS.experiment](row_dirs[tables.FULL][0], setting.data_dir, stem)
     else:
         written = comparison.write(experiment.title, setting, row_dirs, stem)
     print(f"written: {', '.join(written)}")

@@ -17,7 +17,6 @@ from dcmls_tf.drawing import figures, skeletons
 from dcmls_tf.evaluation import predictions
 from dcmls_tf.evaluation.predictions import EvaluatedSplit
 from dcmls_tf.experiments import latent_walk
-from dcmls_tf.experiments.jobs import Setting
 from dcmls_tf.model import DCMLS, predict_pose
 
 WALK_STEPS = 9
@@ -27,14 +26,14 @@ SHOWN_OF = 500
 TURNED, TURNING_PX, TURN_MS = 6, 128, 100
 
 
-def write_walks(run_dir: str, setting: Setting, stem: str) -> list[str]:
+def write_walks(run_dir: str, data_dir: str, stem: str) -> list[str]:
     """Writes walks of z_h and of z_c between two hands: a strip, an animation and the poses.
 
     The two are the samples, among the first `WALK_CHOICE`, whose poses differ most. Returns the
     paths of `.png`, `.gif` and `.csv`; rows of the last are part, step, joint, x, y, z in
     scale bones.
     """
-    model, batch = _first_samples(run_dir, setting, WALK_CHOICE)
+    model, batch = _first_samples(run_dir, data_dir, WALK_CHOICE)
     first, second = _most_different(batch["y"].numpy())
     pair = _examples(batch, [first, second])
     walks = {
@@ -54,12 +53,12 @@ def write_walks(run_dir: str, setting: Setting, stem: str) -> list[str]:
     return [f"{stem}.{extension}" for extension in ("png", "gif", "csv")]
 
 
-def write_predictions(run_dir: str, setting: Setting, stem: str) -> list[str]:
+def write_predictions(run_dir: str, data_dir: str, stem: str) -> list[str]:
     """Writes evenly spaced samples: input, truth and prediction in 3D.
 
     Returns the paths of `.png` and of `.gif`, where the poses lie over the inputs and turn.
     """
-    model, batch = _first_samples(run_dir, setting, SHOWN_OF)
+    model, batch = _first_samples(run_dir, data_dir, SHOWN_OF)
     picked = np.linspace(0, len(batch["y"]) - 1, SHOWN).astype(int).tolist()
     samples = _examples(batch, picked)
     x, y = samples["x"], samples["y"]
@@ -92,10 +91,10 @@ def _turning(
     ]
 
 
-def _first_samples(run_dir: str, setting: Setting, count: int) -> tuple[DCMLS, Batch]:
+def _first_samples(run_dir: str, data_dir: str, count: int) -> tuple[DCMLS, Batch]:
     """The run's model and the first `count` samples, or all, of its evaluation split."""
     model, config, _ = checkpoints.load_model(run_dir)
-    builder = preparation.from_config(config.replace(data_dir=setting.data_dir))
+    builder = preparation.from_config(config.replace(data_dir=data_dir))
     count = min(count, pipeline.num_examples(builder, EVALUATION))
     split = f"{EVALUATION}[:{count}]"
     batches = pipeline.evaluation_batches(builder, config, split, count)

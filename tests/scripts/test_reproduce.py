@@ -72,8 +72,10 @@ def test_probes_of_a_run_lie_in_its_folder(folder, report):
     printed = run_script("probe", f"--run_dir={report.parent}", "--samples=40")
     fields = json.loads((report.parent / "probes.json").read_text())
     assert list(fields) == [
-        *("run_dir", "split", "samples", "pose_r2", "disc_h_accuracy", "modality_accuracy")
+        *("run_dir", "split", "samples", "pose_r2", "disc_h_accuracy", "modality_accuracy"),
+        *("epe_mm", "reconstruction_epe_mm"),
     ]
     assert fields["split"] == "training[:40]"
     assert f"{fields['pose_r2']['z_h']:.3f}" in printed
+    assert f"reconstructions {fields['reconstruction_epe_mm']:.2f} mm" in printed
     assert (report.parent / "projector" / "metadata.tsv").exists()
