@@ -12,11 +12,11 @@ is a similarity of the image, as the paper's baselines do, and A is its in-plane
 
 Frames and units: the camera frame has x right, y down, z forward, in mm. Pixels count from
 the outer corner of the first pixel, whose middle is (0.5, 0.5); `K` maps mm to them. All
-functions take any number of leading dimensions (`*B`, which broadcast), except `warp_image`.
+functions but those of pixels take any number of leading dimensions (`*B`, which broadcast).
 Tensors give tensors, and NumPy arrays NumPy arrays (see `arrays`).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
@@ -247,23 +247,54 @@ def warp_image(
     Bilinear; where the crop shrinks the image, several samples are averaged per pixel.
     Outside of the image is black.
     """
-    xp = arrays.of(image, H)
+    return sample_image(image, warp(H, size), size)
+
+
+class Warp(NamedTuple):
+    """How an image is sampled for a crop.
+
+    transform: first 8 numbers of the matrix, whose ninth is 1, from the samples' px to the image's;
+        here the middle of the first pixel is at 0.
+    samples: samples a side of one crop pixel.
+    """
+
+    transform: Float[Array, "*B 8"]
+    samples: Int[Array, "*B"]
+
+
+def warp(H: Matrix, size: int) -> Warp:
+    """The `Warp` of the crop that `H` cuts out, `size` px wide."""
+    xp = arrays.of(H)
     inverse = xp.linalg.inv(H)
     samples = _supersampling(inverse, size)
     step = 1 / xp.cast(samples, xp.float32)
+    zeros, ones = xp.zeros_like(step), xp.ones_like(step)
     # The op's pixels have their middle at whole numbers, ours at halves.
-    from_output = _rows([step, 0.0, step / 2], [0.0, step, step / 2], [0.0, 0.0, 1.0])
+    from_output = _rows(
+        xp.stack([step, zeros, step / 2], -1),
+        xp.stack([zeros, step, step / 2], -1),
+        xp.stack([zeros, zeros, ones], -1),
+    )
     to_input = xp.convert_to_tensor([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]], xp.float32)
-    transform = xp.reshape(to_input @ inverse @ from_output, [9])
-    crop = sampling.projective(image, transform[:8] / transform[8], size * samples)
-    blocks = xp.reshape(xp.cast(crop, xp.float32), [size, samples, size, samples, 3])
+    whole = xp.matmul(xp.matmul(to_input, inverse), from_output)
+    rows = xp.concat([whole[..., 0, :], whole[..., 1, :], whole[..., 2, :2]], -1)
+    return Warp(rows / whole[..., 2, 2:], samples)
+
+
+def sample_image(
+    image: UInt8[Array, "h w 3"], warp: Warp, size: int
+) -> Float[Array, "size size 3"]:
+    """The crop, in [0, 1], that one image's `Warp` samples."""
+    xp = arrays.of(image, warp.transform)
+    crop = sampling.projective(image, warp.transform, size * warp.samples)
+    blocks = xp.reshape(xp.cast(crop, xp.float32), [size, warp.samples, size, warp.samples, 3])
     return xp.reduce_mean(blocks, [1, 3]) / 255
 
 
-def _supersampling(inverse: Float[Array, "3 3"], size: int) -> Int[Array, ""]:
+def _supersampling(inverse: Matrix, size: int) -> Int[Array, "*B"]:
     """Samples a side of one crop pixel: about the source px it covers at the crop's middle."""
     xp = arrays.of(inverse)
-    depth = xp.linalg.matvec(inverse, [size / 2, size / 2, 1.0])[2]
+    depth = xp.linalg.matvec(inverse, [size / 2, size / 2, 1.0])[..., 2]
     px = xp.sqrt(xp.abs(xp.linalg.det(inverse) / depth**3))
     return xp.cast(xp.clip_by_value(xp.round(px), 1, MAX_SUPERSAMPLING), xp.int32)
 

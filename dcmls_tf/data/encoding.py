@@ -8,17 +8,18 @@ from typing import cast
 
 import numpy as np
 import tensorflow as tf
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from dcmls_tf import geometry, hand
 from dcmls_tf.config import Config
-from dcmls_tf.data import detector_noise, windows
+from dcmls_tf.data import detector_noise
 from dcmls_tf.data.crop import STILL, Noise, crop_to_hand
 from dcmls_tf.data.examples import (
     CanonicalExample,
     Joints,
     ModelExample,
     ModelInput,
+    PlacedExample,
 )
 
 # Ranges of the colour changes that go with hue: ± parts, brightness of the full range.
@@ -47,9 +48,19 @@ def as_noise(values: Float[tf.Tensor, "*B N"]) -> Noise:
 def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> ModelExample:
     """A canonical example → a model example, augmented by `noise`.
 
-    With `config.modality == "rgb"` it is one example with its `image` or `window`; otherwise
-    any leading dimensions are fine.
+    With `config.modality == "rgb"` it is one example with its `image`; otherwise any leading
+    dimensions are fine.
     """
+    placed = encode_hand(example, config, noise)
+    if config.modality == "rgb":
+        x = encode_image(crop_image(example, placed["H"], config), config, noise)
+    else:
+        x = encode_joints(placed["uv"], placed["H"], config)
+    return cast(ModelExample, {**placed, **x})
+
+
+def encode_hand(example: CanonicalExample, config: Config, noise: Noise = STILL) -> PlacedExample:
+    """A canonical example → all of a model example but x; any leading dimensions."""
     if noise is not STILL and (config.augment_view or config.augment_bones):
         example = moved_in_space(example, config, noise)
     if noise.keypoints is not None:
@@ -58,12 +69,7 @@ def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> M
     joints = with_root(example, config.root)
     root_mm = root_of(joints, config.root)
     scale_mm = geometry.scale_bone_mm(joints["xyz_mm"])
-    if config.modality == "rgb":
-        x = encode_image(crop_image(example, H, config), config, noise)
-    else:
-        x = encode_joints(joints["uv"], H, config)
     return {
-        **x,
         **joints,
         "y": geometry.normalise(joints["xyz_mm"], root_mm, scale_mm, A),
         "H": H,
@@ -173,19 +179,10 @@ def encode_joints(
 def crop_image(
     example: CanonicalExample, H: Float[tf.Tensor, "3 3"], config: Config
 ) -> Float[tf.Tensor, "S S 3"]:
-    """The crop, in [0, 1], of an example's image, or of the window that stands for it."""
-    pixels, H = _decode(example, H)
-    return geometry.warp_image(pixels, H, config.input_size)
-
-
-def _decode(
-    example: CanonicalExample, H: Float[tf.Tensor, "3 3"]
-) -> tuple[UInt8[tf.Tensor, "h w 3"], Float[tf.Tensor, "3 3"]]:
-    """Pixels, and the `H` that leads from them to the crop."""
-    if "window" in example and "window_box" in example:
-        return example["window"], windows.homography(H, example["window_box"])
+    """The crop, in [0, 1], of an example's image."""
     assert "image" in example
-    return tf.io.decode_png(example["image"], channels=3), H
+    pixels = tf.io.decode_png(example["image"], channels=3)
+    return geometry.warp_image(pixels, H, config.input_size)
 
 
 def encode_image(

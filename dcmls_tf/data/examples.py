@@ -8,7 +8,7 @@ any number of leading dimensions: none for one example, one for a batch of them.
 from typing import NotRequired, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Shaped
 
 from dcmls_tf.arrays import Array
 
@@ -56,8 +56,6 @@ class CanonicalExample(Joints):
     """A hand as every data set gives it; joint 0 is the wrist.
 
     image: the encoded image, as in the raw folder; absent when prepared without images.
-    window, window_box: what stands for the image in training (see `windows`): its pixels
-        within left, top, right, bottom px.
     palm_uv, palm_mm, palm_visible: the palm's centre, as `Joints` has the joints.
     K: intrinsics, mm in the camera's frame → px.
     side: `hand.LEFT` or `hand.RIGHT`.
@@ -65,8 +63,6 @@ class CanonicalExample(Joints):
     """
 
     image: NotRequired[Shaped[Array, "*B"]]
-    window: NotRequired[UInt8[Array, "h w 3"]]
-    window_box: NotRequired[Int[Array, "4"]]
     palm_uv: Float[Array, "*B 2"]
     palm_mm: Float[Array, "*B 3"]
     palm_visible: Bool[Array, "*B"]
@@ -98,8 +94,8 @@ class ModelInput(TypedDict):
     x_target: NotRequired[Float[Array, "*B R R 3"]]
 
 
-class ModelExample(Joints, ModelInput):
-    """What a model is trained and evaluated on; `uv` and `xyz_mm` stay the source's.
+class PlacedExample(Joints):
+    """A hand and its crop's frame; `uv` and `xyz_mm` stay the source's.
 
     y: root-relative, in scale bones, in the crop's frame.
     uv, xyz_mm, visible: as canonical, but with `--root=palm` joint 0 is the palm's centre.
@@ -117,6 +113,10 @@ class ModelExample(Joints, ModelInput):
     K: Float[Array, "*B 3 3"]
     side: Int[Array, "*B"]
     id: Shaped[Array, "*B"]
+
+
+class ModelExample(PlacedExample, ModelInput):
+    """What a model is trained and evaluated on."""
 
 
 class Unpaired(ModelInput):

@@ -10,9 +10,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from jaxtyping import Float, Int
 
+from dcmls_tf import geometry
 from dcmls_tf.config import Config
 from dcmls_tf.data import pictures, windows
-from dcmls_tf.data.encoding import as_noise, encode, encode_image
+from dcmls_tf.data.encoding import as_noise, encode, encode_hand, encode_image
 from dcmls_tf.data.examples import (
     IMAGE,
     TRAINING,
@@ -26,6 +27,10 @@ from dcmls_tf.data.order import HostShare, Order, Role, example_pool
 from dcmls_tf.data.raw import PreparedData
 from dcmls_tf.data.records import Records
 from dcmls_tf.errors import UserError
+
+# Examples whose joints are encoded at once, whatever the batch: a multiple of every processor's
+# vectors, so that an example's bits do not depend on where in a batch, or on which host, it is.
+PLACED_TOGETHER = 64
 
 
 def training_split(config: Config) -> str:
@@ -154,15 +159,24 @@ def _from_images(draws: Any, builder: PreparedData, config: Config, batch_size: 
     # Of a single epoch nothing is asked for twice.
     cached = windows.Windows(windows.MEMORY_BYTES if config.epochs > 1 else 0)
 
-    def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> ModelExample:
+    def read(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> Any:
         example = features.deserialize_example(records.read(number), decoders=decoders)
-        box = windows.reach(example, config)
-        window = cached.read(number, example[IMAGE], box)
-        windowed = {**example, "window": window, "window_box": box}
-        return encode(cast(CanonicalExample, windowed), config, as_noise(noise))
+        return number, noise, example
 
-    examples = draws.unbatch().map(encode_one, num_parallel_calls=tf.data.AUTOTUNE)
-    return examples.batch(batch_size, drop_remainder=True)
+    def place(numbers: Int[tf.Tensor, " B"], noise: Float[tf.Tensor, "B N"], batch: Any) -> Any:
+        placed = encode_hand(batch, config, as_noise(noise))
+        boxes = windows.reach(batch, config)
+        warps = geometry.warp(windows.homography(placed["H"], boxes), config.input_size)
+        return placed, noise, warps, (numbers, batch[IMAGE], boxes)
+
+    def draw(placed: Any, noise: Float[tf.Tensor, " N"], warp: Any, of_window: Any) -> ModelExample:
+        crop = geometry.sample_image(cached.read(*of_window), warp, config.input_size)
+        return cast(ModelExample, {**placed, **encode_image(crop, config, as_noise(noise))})
+
+    examples = draws.unbatch().map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    placed = examples.batch(PLACED_TOGETHER).map(place, num_parallel_calls=tf.data.AUTOTUNE)
+    drawn = placed.unbatch().map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+    return drawn.batch(batch_size, drop_remainder=True)
 
 
 def _from_pictures(

@@ -72,20 +72,24 @@ class Windows:
         return True
 
 
-def reach(placed: PlacedHand, config: Config) -> Int[tf.Tensor, "4"]:
+def reach(placed: PlacedHand, config: Config) -> Int[tf.Tensor, "*B 4"]:
     """What any crop of `training_batches` can show: left, top, right, bottom px.
 
     It may go beyond the image's far sides, where slices end by themselves.
     """
     centre, side = geometry.joints_box(placed["uv"], placed["K"], config.crop_margin)
     diagonal = math.sqrt(0.5) * (1 + config.augment_scale) + config.augment_shift
-    radius = STRETCH * diagonal * side + 2
+    radius = (STRETCH * diagonal * side + 2)[..., None]
     near = tf.maximum(tf.floor(centre - radius), 0.0)
     far = tf.maximum(tf.math.ceil(centre + radius), near + 1)
     return tf.cast(tf.concat([near, far], -1), tf.int32)
 
 
-def homography(H: Float[tf.Tensor, "3 3"], box: Int[tf.Tensor, "4"]) -> Float[tf.Tensor, "3 3"]:
+def homography(
+    H: Float[tf.Tensor, "*B 3 3"], box: Int[tf.Tensor, "*B 4"]
+) -> Float[tf.Tensor, "*B 3 3"]:
     """`H` for px counted from the window's corner instead of the image's."""
-    left, top = (tf.cast(box[i], tf.float32) for i in range(2))
-    return H @ tf.reshape(tf.stack([1.0, 0.0, left, 0.0, 1.0, top, 0.0, 0.0, 1.0]), [3, 3])
+    left, top = (tf.cast(box[..., i], tf.float32) for i in range(2))
+    zeros, ones = tf.zeros_like(left), tf.ones_like(left)
+    rows = ([ones, zeros, left], [zeros, ones, top], [zeros, zeros, ones])
+    return H @ tf.stack([tf.stack(row, -1) for row in rows], -2)

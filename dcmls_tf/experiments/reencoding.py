@@ -16,7 +16,7 @@ from dcmls_tf.model import DCMLS, Pose, predict_pose
 
 
 class Reencoding(TypedDict):
-    """EPE in mm, per joint first, true scale bone, visible joints: of x, and of its reconstruction."""
+    """EPE of x, and of its reconstruction, in mm: per joint first, true scale, visible joints."""
 
     epe_mm: float
     reconstruction_epe_mm: float

@@ -22,7 +22,7 @@ def test_what_is_read_is_what_is_stored(rhd_tree, stb_tree, images):
         for split in folder.splits:
             stored = list(raw.examples(folder.open(split)))
             assert {name for example in stored for name in example} == names
-    fields = set(examples.CanonicalExample.__annotations__) - {"window", "window_box"}
+    fields = set(examples.CanonicalExample.__annotations__)
     assert fields == set(raw.features(True))
     assert set(examples.RawExample.__annotations__) == set(raw.features(True))
 

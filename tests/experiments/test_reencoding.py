@@ -1,5 +1,7 @@
 """What a model reads from its own reconstructions."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def test_an_image_is_enlarged_to_the_inputs_size():
     small = {"encoder": "resnet18_small", "input_size": 64, "reconstruction_size": 16}
     model = DCMLS(config.Config(joint_width=16, disc_width=8, **small))
     model.build()
-    batch = {"x": rng.uniform(-0.5, 0.5, size=(2, 64, 64, 3)).astype(np.float32)}
+    batch: Any = {"x": rng.uniform(-0.5, 0.5, size=(2, 64, 64, 3)).astype(np.float32)}
     code = objective.encode(model, batch, reads="x").x
     shown = model.decode_x(code.z_h, code.z_c).numpy()
     enlarged = np.stack([cv2.resize(image, (64, 64)) for image in shown])
