@@ -94,8 +94,11 @@ class Worker:
 def main(_: list[str]) -> None:
     """Flags → a table."""
     config = config_lib.from_flags()
-    if config.modality != "rgb" or config.latent != "full" or config.schedule != "alternate":
-        raise UserError("--modality, --latent, --schedule: the peer is the full model of images")
+    plain = config.latent == "full" and config.schedule == "alternate" and not config.spectral_norm
+    if config.modality != "rgb" or not plain:
+        raise UserError(
+            "--modality, --latent, --schedule, --spectral_norm: the peer is the plain full model"
+        )
     busy, own = busy_seconds(), sum(os.times()[:4])
     start = time.monotonic()
     rows = []

@@ -145,6 +145,9 @@ class Config:
     )
     joint_width: int = option(512, "Width of joint encoders and decoders.", lower=1)
     disc_width: int = option(256, "Width of D_h, D_c and T.", lower=1)
+    spectral_norm: bool = option(
+        False, "Divide each kernel of D_h and D_c by its spectral norm, which keeps them smooth."
+    )
     dropout: float = option(0.0, "Dropout between fully-connected stacks.", lower=0, upper=0.9)
 
     # Objective.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -127,10 +128,37 @@ class PatchConv2D(keras.layers.Conv2D):
         return tf.tensordot(patches, kernel, 1)
 
 
+class SpectralDense(keras.layers.Dense):
+    """A fully-connected layer whose kernel counts as divided by its largest singular value.
+
+    Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018: one
+    power iteration a call. The kernel itself stays what it is, where the layers of Keras and of
+    TensorFlow Addons overwrite it, and that only in calls that say that they are training.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        options = {"trainable": False, **addons.MEAN_OVER_REPLICAS}
+        self.u = self.add_weight(
+            shape=(1, self.units), initializer="random_normal", name="u", **options
+        )
+
+    def call(self, inputs: Float[tf.Tensor, "B n"], training: None = None) -> Any:
+        """`[B, units]`; there is no difference between training and inference."""
+        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+        fixed = tf.stop_gradient(kernel)
+        v = tf.math.l2_normalize(tf.matmul(tf.convert_to_tensor(self.u), fixed, transpose_b=True))
+        u = tf.math.l2_normalize(tf.matmul(v, fixed))
+        self.u.assign(u)
+        norm = tf.reduce_sum(tf.matmul(v, kernel) * u)
+        return self.activation(tf.matmul(inputs, kernel / norm) + bias)
+
+
 class Stack(keras.layers.Layer):
     """`depth` stacks of fully-connected + ReLU with dropout between, then a linear layer.
 
-    `[B, ...]` → `[B, *output_shape]`; inputs are flattened. It starts as a linear map.
+    `[B, ...]` → `[B, *output_shape]`; inputs are flattened. It starts as a linear map, with
+    `spectral` as one over its kernels' norms.
     """
 
     def __init__(
@@ -139,19 +167,19 @@ class Stack(keras.layers.Layer):
         width: int,
         output_shape: Sequence[int],
         dropout: float = 0.0,
+        spectral: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.target_shape = tuple(output_shape)
         self.dropout = dropout
+        dense = SpectralDense if spectral else keras.layers.Dense
         self.hidden = [
-            keras.layers.Dense(
-                width, activation="relu", kernel_initializer=LooksLinear(mirrored_in=i > 0)
-            )
+            dense(width, activation="relu", kernel_initializer=LooksLinear(mirrored_in=i > 0))
             for i in range(depth)
         ]
         size = math.prod(self.target_shape)
-        self.head = keras.layers.Dense(size, kernel_initializer=LooksLinear(mirrored_out=False))
+        self.head = dense(size, kernel_initializer=LooksLinear(mirrored_out=False))
 
     def call(
         self,

@@ -68,7 +68,11 @@ class DCMLS(keras.Model):
             "disc_h": c.use_disc_h and c.z_c_dim > 0,
             "disc_c": c.use_disc_c and "translator" in self.bridge.networks,
         }
-        return {n: networks.discriminator(c.disc_width, n) for n, has in wanted.items() if has}
+        return {
+            name: networks.discriminator(c.disc_width, c.spectral_norm, name)
+            for name, has in wanted.items()
+            if has
+        }
 
     def encode_x(
         self, x: X, side: Side | None = None, training: bool = False, seed: Seed | None = None

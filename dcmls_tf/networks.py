@@ -221,9 +221,9 @@ def joint_decoder(axes: int, width: int, dropout: float, name: str) -> Stack:
     return Stack(5, width, [hand.NUM_JOINTS, axes], dropout, name=name)
 
 
-def discriminator(width: int, name: str) -> Stack:
+def discriminator(width: int, spectral: bool, name: str) -> Stack:
     """D_h or D_c, four stacks: a code `[B, D]` → one logit `[B, 1]`."""
-    return Stack(4, width, [1], name=name)
+    return Stack(4, width, [1], spectral=spectral, name=name)
 
 
 def translator(z_c_dim: int, width: int, name: str) -> Stack:

@@ -70,6 +70,33 @@ def test_a_stack_is_relu_layers_and_a_linear_one():
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
+def test_a_kernel_counts_as_one_of_spectral_norm_1_and_stays():
+    layer = layers.SpectralDense(6, activation="relu", bias_initializer="ones")
+    x = rng.normal(size=(5, 9)).astype(np.float32)
+    for _ in range(100):
+        y = layer(x)
+    kernel = layer.kernel.numpy()
+    norm = np.linalg.svd(kernel, compute_uv=False)[0]
+    assert abs(norm - 1) > 0.1
+    np.testing.assert_allclose(y, np.maximum(x @ kernel / norm + 1, 0), atol=1e-4)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) ** 2)
+    (gradient, _) = tape.gradient(loss, layer.trainable_variables)
+    # What a longer kernel would change is nothing.
+    assert abs(np.sum(gradient * kernel)) < 1e-2 * np.linalg.norm(gradient) * norm
+    assert len(layer.trainable_variables) == 2
+
+
+def test_a_spectral_stack_changes_by_no_more_than_its_input_does():
+    stack = layers.Stack(4, 16, [1], spectral=True)
+    x = rng.normal(size=(2, 50, 8)).astype(np.float32)
+    for _ in range(100):
+        y = stack(x.reshape(100, 8)).numpy().reshape(2, 50)
+    distances = np.linalg.norm(x[0] - x[1], axis=-1)
+    assert np.all(np.abs(y[0] - y[1]) <= 1.001 * distances)
+    assert not [layer for layer in layers.Stack(4, 16, [1]).hidden if hasattr(layer, "u")]
+
+
 def test_dropout_is_for_training_and_repeats_with_its_seed():
     stack = layers.Stack(3, 64, [2], dropout=0.5)
     x = tf.ones([4, 8])

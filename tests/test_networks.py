@@ -124,7 +124,7 @@ def test_stacks_have_the_papers_depth():
 
     assert hidden(networks.JointEncoder(60, 8, 0.0).stack) == 5
     assert hidden(networks.joint_decoder(3, 8, 0.0, "decoder_y")) == 5
-    assert hidden(networks.discriminator(8, "disc_h")) == 4
+    assert hidden(networks.discriminator(8, False, "disc_h")) == 4
     assert hidden(networks.translator(15, 8, "translator")) == 5
 
 

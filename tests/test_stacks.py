@@ -47,11 +47,11 @@ def pairs(ours, theirs):
     "options",
     [
         {"modality": "2d"},
-        {"modality": "2d", "optimizer": "lamb"},
+        {"modality": "2d", "optimizer": "lamb", "spectral_norm": True},
         {"modality": "rgb", "encoder": "resnet18"},
         {"modality": "rgb", "encoder": "mobilenet_v3_small"},
     ],
-    ids=["2d", "lamb", "resnet18", "mobilenet"],
+    ids=["2d", "lamb, spectral", "resnet18", "mobilenet"],
 )
 def test_a_run_goes_there_and_back(options, tmp_path):
     c = config.Config(run_dir=str(tmp_path), **{**other_stack.SMALL, **options})

@@ -227,11 +227,12 @@ def epe(of, data, scale_bone_mm):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_two_replicas_do_what_one_does():
+@pytest.mark.parametrize("spectral_norm", [False, True])
+def test_two_replicas_do_what_one_does(spectral_norm):
     data = hands(8)
     ends = []
     for replicas in (1, 2):
-        t = trainer(replicas)
+        t = trainer(replicas, spectral_norm=spectral_norm)
         assert t.strategy.num_replicas_in_sync == replicas
         source = batches(t, data)
         for _ in range(3):
