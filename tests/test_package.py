@@ -177,3 +177,10 @@ def test_a_wheel_brings_its_assets_flagfiles_and_types(installed, tmp_path):
     where, *names = run([installed / "python", "-c", listed], tmp_path).split()
     assert pathlib.Path(where).is_relative_to(installed.parent)
     assert {path.name for path in (ROOT / "configs").glob("*.cfg")} | {"py.typed"} <= set(names)
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "export", "scripts", "tests"])
+def test_no_file_beside_a_command_hides_a_module_of_python(folder):
+    """A script's folder comes first on its path: `profile.py` there breaks `import cProfile`."""
+    names = {path.stem for path in (ROOT / folder).glob("*.py")}
+    assert not names & sys.stdlib_module_names

@@ -1,6 +1,6 @@
 """Where a training step's time goes, by TensorFlow's profiler: what operations take it.
 
-    python benchmarks/profile.py --size=128 --size=64
+    python benchmarks/operations.py --size=128 --size=64
 
 Random batches, as in `benchmarks/training.py`. Operations run side by side, so a kind's time is
 its share, of the time from begin to end of all operations, of the step. Beside it, what
