@@ -73,10 +73,16 @@ class FusedBatchNorm(keras.layers.Layer):
         return outputs
 
     def _normalised_by_all(self, inputs):
-        """Normalises by the statistics of the batches of all replicas."""
+        """Normalises by the statistics of the batches of all replicas.
+
+        Taken in float64, so that they do not depend on how many replicas share the batch.
+        """
         values = tf.cast(inputs, tf.float32)
-        mean = _mean_over_replicas(tf.reduce_mean(values, [0, 1, 2]))
-        variance = _mean_over_replicas(tf.reduce_mean(tf.square(values - mean), [0, 1, 2]))
+        exact = tf.cast(inputs, tf.float64)
+        mean = _mean_over_replicas(tf.reduce_mean(exact, [0, 1, 2]))
+        squares = tf.math.squared_difference(exact, mean)
+        variance = tf.cast(_mean_over_replicas(tf.reduce_mean(squares, [0, 1, 2])), tf.float32)
+        mean = tf.cast(mean, tf.float32)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         count = tf.cast(replicas * tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
         self._move(self.moving_mean, mean)
