@@ -11,7 +11,7 @@ import ctypes
 
 import psutil
 
-from dcmls_tf import app, distribution, runs
+from dcmls_tf import app, distribution, memory, runs
 from dcmls_tf import config as config_lib
 
 FIELDS = (
@@ -49,6 +49,7 @@ def resident_mb() -> float:
 
 def main(_: list[str]) -> None:
     """Flags → a training, and a table."""
+    memory.bound_arenas()
     run = Watched(config_lib.from_flags(), distribution.strategy())
     print("| Step | Given out, MB | Resident, MB |\n|---|---|---|")
     run.train()

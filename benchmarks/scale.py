@@ -42,7 +42,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """The options of the benchmark."""
     flags.DEFINE_string("raw_dir", None, "What scripts/render.py wrote.", required=True)
-    flags.DEFINE_multi_integer("frames", [1000, 10_000, 40_000], "Sizes to measure.")
+    flags.DEFINE_multi_integer("frames", [1000, 4000, 10_000, 40_000], "Sizes to measure.")
     flags.DEFINE_multi_enum("task", list(TASKS), TASKS, "What to measure.")
     flags.DEFINE_multi_string("train", TRAIN, "Flags of scripts/train.py, in place of these.")
     flags.DEFINE_string("json", None, "Where to write the table as JSON as well.")

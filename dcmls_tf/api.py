@@ -37,7 +37,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
-from dcmls_tf import hand
+from dcmls_tf import hand, memory
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import photo as photo_files
@@ -65,6 +65,7 @@ def train(config: Config) -> "runs.Run":
 
     It uses all visible devices. `best_epe_mm()` is its lowest validation error in mm.
     """
+    memory.bound_arenas()
     from dcmls_tf import distribution, runs
 
     run = runs.Run(config, distribution.strategy())

@@ -2,7 +2,8 @@
 
 A training takes no longer to start than its model to build, so that one can be killed often.
 Each writes down what it does, a line each: `step 7 id id ...` before a step is taken, and
-`validating 8`, after which it waits a moment to be interrupted.
+`validating 8`. At a moment of these it gets a signal, however busy the machine is: a thread of its
+own sends it, as one that read the journal could come too late.
 """
 
 import dataclasses
@@ -11,13 +12,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 import traceback
 from pathlib import Path
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
-PAUSE_S = 0.1
+
+
+@dataclasses.dataclass
+class Sent:
+    """A signal, and when it is sent: `delay_s` after a line of the journal, such as `step 7`."""
+
+    number: signal.Signals
+    at: str
+    delay_s: float = 0
 
 
 @dataclasses.dataclass
@@ -37,21 +46,6 @@ class Training:
     def output(self) -> str:
         """What it printed, errors too."""
         return (self.folder / "output").read_text()
-
-    def wait_for(self, *words: str) -> None:
-        """Waits for a line that begins with these words; fails when the process ends before."""
-        while not any(line[: len(words)] == list(words) for line in self.journal()):
-            assert not self.ended(), self.output()
-            time.sleep(0.01)
-
-    def ended(self) -> bool:
-        """Whether it is over, though nobody asked for its status yet."""
-        with open(f"/proc/{self.pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal."""
-        os.kill(self.pid, number)
 
     def status(self) -> int:
         """Waits for its end; its exit status, or the signal that ended it, negative."""
@@ -82,12 +76,15 @@ class Server:
         self._process.wait()
         self._process.stdout.close()
 
-    def train(self, *flags: str) -> Training:
-        """Starts a training with these flags."""
+    def train(self, *flags: str, sent: Sent | None = None) -> Training:
+        """Starts a training with these flags, which gets a signal or none."""
         self._count += 1
         folder = self._folder / str(self._count)
         folder.mkdir(parents=True)
-        return Training(self, int(self.ask({"flags": flags, "folder": str(folder)})), folder)
+        request = {"flags": flags, "folder": str(folder)}
+        if sent:
+            request["sent"] = dataclasses.asdict(sent)
+        return Training(self, int(self.ask(request)), folder)
 
     def ask(self, request: dict[str, Any]) -> str:
         """A line of the server's for one to it."""
@@ -112,16 +109,17 @@ def _serve() -> None:
         else:
             answer = os.fork()
             if not answer:
-                _train(train.cli, request["flags"], Path(request["folder"]))
+                sent = Sent(**request["sent"]) if "sent" in request else None
+                _train(train.cli, request["flags"], Path(request["folder"]), sent)
         answers.write(f"{answer}\n")
         answers.flush()
 
 
-def _train(cli: Any, flags: list[str], folder: Path) -> None:
+def _train(cli: Any, flags: list[str], folder: Path, sent: Sent | None) -> None:
     for stream in (1, 2):
         os.dup2(os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     sys.argv = ["train.py", *flags]
-    _keep_journal(folder / "journal")
+    _keep_journal(folder / "journal", sent)
     status: Any = 1
     try:
         cli()
@@ -136,20 +134,26 @@ def _train(cli: Any, flags: list[str], folder: Path) -> None:
     os._exit(status or 0)
 
 
-def _keep_journal(path: Path) -> None:
+def _keep_journal(path: Path, sent: Sent | None) -> None:
     from dcmls_tf.runs import Run
 
     journal = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     take_step, validate = Run._take_step, Run._validate
 
+    def note(moment: str, *words: str) -> None:
+        os.write(journal, f"{' '.join([moment, *words])}\n".encode())
+        if sent and moment == sent.at:
+            sender = threading.Timer(sent.delay_s, os.kill, [os.getpid(), sent.number])
+            sender.start()
+            if not sent.delay_s:
+                sender.join()
+
     def noted_step(self, step, batch):
-        ids = [i.decode() for i in batch["id"].numpy()]
-        os.write(journal, f"step {step} {' '.join(ids)}\n".encode())
+        note(f"step {step}", *[i.decode() for i in batch["id"].numpy()])
         return take_step(self, step, batch)
 
     def noted_validation(self, step):
-        os.write(journal, f"validating {step}\n".encode())
-        time.sleep(PAUSE_S)
+        note(f"validating {step}")
         return validate(self, step)
 
     Run._take_step, Run._validate = noted_step, noted_validation

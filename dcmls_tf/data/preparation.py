@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import filelock
 import tensorflow_datasets as tfds
 from absl import logging
+from tensorflow_datasets.core import shuffle
 
 from dcmls_tf import beam, files
 from dcmls_tf.config import Config
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import (  # pyright: ignore[reportMissingImports]
         PipelineOptions,
     )
+
+# Examples that TFDS's writer holds in memory; more than these go by the disk.
+WRITER_BYTES = 64 << 20
 
 # Beside prepared data: what was left out of it; that shards are good.
 LEFT_OUT, CHECKED = "left_out.txt", "checked.txt"
@@ -221,9 +225,21 @@ def _write(builder: Builder, raw_dir: str, beam_options: "PipelineOptions | None
     with (
         open(os.devnull, "w") as nowhere,
         contextlib.redirect_stdout(nowhere),
+        _little_in_memory(),
         beam.errors_of_workers(),
     ):
         builder.download_and_prepare(download_config=how)
+
+
+@contextlib.contextmanager
+def _little_in_memory() -> Iterator[None]:
+    """TFDS's writer, which has no option for it, sorts on disk what is more than `WRITER_BYTES`."""
+    before = shuffle.MAX_MEM_BUFFER_SIZE
+    shuffle.MAX_MEM_BUFFER_SIZE = WRITER_BYTES
+    try:
+        yield
+    finally:
+        shuffle.MAX_MEM_BUFFER_SIZE = before
 
 
 @contextlib.contextmanager

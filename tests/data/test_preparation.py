@@ -63,7 +63,7 @@ def test_what_does_not_fit_into_memory_is_sorted_in_pieces(tmp_path, monkeypatch
         pieces.append(len(values))
         return values
 
-    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 0)
+    monkeypatch.setattr(preparation, "WRITER_BYTES", 0)
     monkeypatch.setattr(shuffle._Bucket, "read_values", counted)
     by_pieces = _prepare(tree, tmp_path / "pieces")
     assert sorted(pieces)[-10:] == [1] * 10

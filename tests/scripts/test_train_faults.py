@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import forked
@@ -100,11 +99,10 @@ def test_twenty_kills_at_random_moments_change_nothing(server, flags, whole, tmp
     moments = random.Random(0)
     run_dir, trainings, begun = tmp_path / "killed", [], 0
     for _ in range(KILLS):
-        training = server.train(*flags, f"--run_dir={run_dir}")
+        at = f"step {begun + moments.randint(1, 2)}"
+        killed = forked.Sent(signal.SIGKILL, at, moments.uniform(0, 0.05))
+        training = server.train(*flags, f"--run_dir={run_dir}", sent=killed)
         trainings.append(training)
-        training.wait_for("step", str(begun + moments.randint(1, 2)))
-        time.sleep(moments.uniform(0, 0.1))
-        training.send(signal.SIGKILL)
         assert training.status() == -signal.SIGKILL
         newest = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
         begun = int(newest.rsplit("-", 1)[1])
@@ -122,19 +120,17 @@ def test_twenty_kills_at_random_moments_change_nothing(server, flags, whole, tmp
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("when", [("step", "8"), ("validating", "9"), ("validating", "45")])
+@pytest.mark.parametrize("at", ["step 8", "validating 9", "validating 45"])
 def test_a_signal_saves_and_an_epoch_is_validated_after_it(
-    server, flags, whole, tmp_path, number, when
+    server, flags, whole, tmp_path, number, at
 ):
     run_dir = tmp_path / "stopped"
     rare = [*flags[:-1], "--checkpoint_steps=1000"]
-    training = server.train(*rare, f"--run_dir={run_dir}")
-    training.wait_for(*when)
-    training.send(number)
+    training = server.train(*rare, f"--run_dir={run_dir}", sent=forked.Sent(number, at))
     assert training.status() == 128 + number, training.output()
     saved = int(tf.train.latest_checkpoint(str(run_dir / "checkpoints")).rsplit("-", 1)[1])
     # An interrupt may come before the step that has just begun is done.
-    assert saved >= int(when[1]) - (number == signal.SIGINT)
+    assert saved >= int(at.split()[1]) - (number == signal.SIGINT)
     assert f"step {saved} is saved" in training.output()
     assert "Traceback" not in training.output()
     assert_ends_like(whole, server, rare, run_dir)
@@ -142,10 +138,9 @@ def test_a_signal_saves_and_an_epoch_is_validated_after_it(
 
 def test_a_killed_validation_is_made_up_for(server, flags, whole, tmp_path):
     run_dir = tmp_path / "killed"
-    training = server.train(*flags, f"--run_dir={run_dir}")
-    training.wait_for("validating", "45")
-    training.send(signal.SIGKILL)
-    training.status()
+    killed = forked.Sent(signal.SIGKILL, "validating 45")
+    training = server.train(*flags, f"--run_dir={run_dir}", sent=killed)
+    assert training.status() == -signal.SIGKILL
     assert_ends_like(whole, server, flags, run_dir)
 
 
