@@ -88,6 +88,27 @@ class Config:
     augment_hue: float = option(
         0.1, "Hue, ± turns; colour changes need it above 0.", lower=0, upper=0.5
     )
+    augment_cover: float = option(
+        0.0, "For rgb: part of the pictures that have something before the hand.", lower=0, upper=1
+    )
+    augment_blur: float = option(
+        0.0,
+        "For rgb: standard deviation of blur, by motion or focus, up to this part of the side.",
+        lower=0,
+        upper=0.2,
+    )
+    augment_grey: float = option(
+        0.0, "For rgb: part of the pictures that lose their colour.", lower=0, upper=1
+    )
+    augment_noise: float = option(
+        0.0,
+        "For rgb: standard deviation of noise, up to this part of the full range.",
+        lower=0,
+        upper=0.5,
+    )
+    augment_jpeg: float = option(
+        0.0, "For rgb: part of JPEG's quality that is lost, up to this.", lower=0, upper=1
+    )
     augment_focal: float = option(
         0.0,
         "Error of the focal length that K is taken to have, ± its logarithm; for pictures whose "
@@ -331,4 +352,10 @@ def _check_combinations(c: Config) -> None:
             raise UserError(
                 f"--{name}={getattr(c, name)}: changes joints, which an image would not follow; "
                 "use --modality=2d"
+            )
+    for name in ("cover", "blur", "grey", "noise", "jpeg"):
+        if getattr(c, f"augment_{name}") and c.modality != "rgb":
+            raise UserError(
+                f"--augment_{name}={getattr(c, f'augment_{name}')}: spoils pictures, which "
+                f"--modality={c.modality} has none of; use --modality=rgb"
             )

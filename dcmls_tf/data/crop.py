@@ -29,6 +29,7 @@ class Noise(NamedTuple):
     focal: _Number = 0.0
     bones: Float[Array, "*B 20"] | None = None
     keypoints: Float[Array, "*B 64"] | None = None
+    picture: Float[Array, "*B 15"] | None = None
 
 
 STILL = Noise()

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from dcmls_tf import geometry, hand
 from dcmls_tf.config import Config
-from dcmls_tf.data import detector_noise
+from dcmls_tf.data import detector_noise, spoiling
 from dcmls_tf.data.crop import STILL, Noise, crop_to_hand
 from dcmls_tf.data.examples import (
     CanonicalExample,
@@ -25,24 +25,27 @@ from dcmls_tf.data.examples import (
 # Ranges of the colour changes that go with hue: ± parts, brightness of the full range.
 SATURATION, CONTRAST, BRIGHTNESS = 0.25, 0.25, 0.1
 
-# The numbers that every example draws, and what more it draws where an option asks for it.
-NOISE_SIZE = len(Noise._fields) - 3
+# The numbers that every example draws, and those of its hand that some options add.
+NOISE_SIZE = len(Noise._fields) - 4
 _BONES = hand.NUM_JOINTS - 1
+_OF_HAND = [1, _BONES, detector_noise.SIZE]
 
 
-def extra_noise_size(config: Config) -> int:
-    """The numbers that an example draws beside `NOISE_SIZE`."""
-    wanted = config.augment_focal or config.augment_bones or config.augment_keypoints
-    return 1 + _BONES + detector_noise.SIZE if wanted else 0
+def extra_noise_sizes(config: Config) -> tuple[int, int]:
+    """The numbers that an example draws beside `NOISE_SIZE`, for its hand and for its picture."""
+    of_hand = config.augment_focal or config.augment_bones or config.augment_keypoints
+    return sum(_OF_HAND) if of_hand else 0, spoiling.SIZE if spoiling.wanted(config) else 0
 
 
-def as_noise(values: Float[tf.Tensor, "*B N"]) -> Noise:
+def as_noise(values: Float[tf.Tensor, "*B N"], config: Config) -> Noise:
     """The `Noise` whose numbers lie along the last axis of `values`."""
-    if values.shape[-1] == NOISE_SIZE:
-        return Noise(*tf.unstack(values, axis=-1))
-    sizes = [NOISE_SIZE + 1, _BONES, detector_noise.SIZE]
-    numbers, bones, keypoints = tf.split(values, sizes, axis=-1)
-    return Noise(*tf.unstack(numbers, axis=-1), bones=bones, keypoints=keypoints)
+    sizes = extra_noise_sizes(config)
+    numbers, of_hand, of_picture = tf.split(values, [NOISE_SIZE, *sizes], axis=-1)
+    noise = Noise(*tf.unstack(numbers, axis=-1))
+    if sizes[0]:
+        focal, bones, keypoints = tf.split(of_hand, _OF_HAND, axis=-1)
+        noise = noise._replace(focal=focal[..., 0], bones=bones, keypoints=keypoints)
+    return noise._replace(picture=of_picture) if sizes[1] else noise
 
 
 def encode(example: CanonicalExample, config: Config, noise: Noise = STILL) -> ModelExample:
@@ -188,11 +191,13 @@ def crop_image(
 def encode_image(
     crop: Float[tf.Tensor, "S S 3"], config: Config, noise: Noise = STILL
 ) -> ModelInput:
-    """x of a crop in [0, 1], and what decoder_x has to give."""
+    """x of a crop in [0, 1], and what decoder_x has to give: x before it was spoiled."""
     if noise is not STILL and config.augment_hue:
         crop = recolour(crop, config, noise)
     size = config.reconstruction_size
     target = crop if size == config.input_size else tf.image.resize(crop, [size, size], "area")
+    if noise.picture is not None:
+        crop = spoiling.spoiled(crop, config, noise.picture)
     return {"x": crop - 0.5, "x_target": tf.ensure_shape(target, [size, size, 3]) - 0.5}
 
 

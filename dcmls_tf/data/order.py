@@ -13,7 +13,7 @@ import tensorflow as tf
 from jaxtyping import Float, Int, Shaped
 
 from dcmls_tf.config import Config
-from dcmls_tf.data.encoding import NOISE_SIZE, extra_noise_size
+from dcmls_tf.data.encoding import NOISE_SIZE, extra_noise_sizes
 from dcmls_tf.errors import UserError
 
 _EXTRA = 1000  # beside the roles, with which seeds are folded too
@@ -108,10 +108,9 @@ class Order:
         return tf.data.Dataset.from_tensor_slices(tuple(pieces))
 
     def _noise(self, seed: Int[tf.Tensor, "2"]) -> Float[tf.Tensor, "count N"]:
-        noise = tf.random.stateless_uniform([self.count, NOISE_SIZE], seed, -1, 1)
-        extra = extra_noise_size(self.config)
-        if not extra:
-            return noise
-        # From a seed of its own, so that the rest is what it is without.
-        seed = tf.random.experimental.stateless_fold_in(seed, _EXTRA)
-        return tf.concat([noise, tf.random.stateless_uniform([self.count, extra], seed, -1, 1)], 1)
+        # Each kind has a seed of its own, so that the rest is what it is without.
+        kinds = [(NOISE_SIZE, seed)]
+        for kind, size in enumerate(extra_noise_sizes(self.config)):
+            kinds.append((size, tf.random.experimental.stateless_fold_in(seed, _EXTRA + kind)))
+        drawn = [tf.random.stateless_uniform([self.count, size], of, -1, 1) for size, of in kinds]
+        return tf.concat(drawn, 1)

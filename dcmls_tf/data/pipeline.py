@@ -148,7 +148,7 @@ def _from_joints(draws: Any, builder: PreparedData, config: Config) -> Any:
 
     def encode_batch(numbers: Int[tf.Tensor, " B"], noise: Float[tf.Tensor, "B N"]) -> ModelExample:
         batch = {key: tf.gather(values, numbers) for key, values in in_memory.items()}
-        return encode(cast(CanonicalExample, batch), config, as_noise(noise))
+        return encode(cast(CanonicalExample, batch), config, as_noise(noise, config))
 
     return draws.map(encode_batch, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -164,14 +164,14 @@ def _from_images(draws: Any, builder: PreparedData, config: Config, batch_size: 
         return number, noise, example
 
     def place(numbers: Int[tf.Tensor, " B"], noise: Float[tf.Tensor, "B N"], batch: Any) -> Any:
-        placed = encode_hand(batch, config, as_noise(noise))
+        placed = encode_hand(batch, config, as_noise(noise, config))
         boxes = windows.reach(batch, config)
         warps = geometry.warp(windows.homography(placed["H"], boxes), config.input_size)
         return placed, noise, warps, (numbers, batch[IMAGE], boxes)
 
     def draw(placed: Any, noise: Float[tf.Tensor, " N"], warp: Any, of_window: Any) -> ModelExample:
         crop = geometry.sample_image(cached.read(*of_window), warp, config.input_size)
-        return cast(ModelExample, {**placed, **encode_image(crop, config, as_noise(noise))})
+        return cast(ModelExample, {**placed, **encode_image(crop, config, as_noise(noise, config))})
 
     examples = draws.unbatch().map(read, num_parallel_calls=tf.data.AUTOTUNE)
     placed = examples.batch(PLACED_TOGETHER).map(place, num_parallel_calls=tf.data.AUTOTUNE)
@@ -188,7 +188,7 @@ def _from_pictures(
 
     def encode_one(number: Int[tf.Tensor, ""], noise: Float[tf.Tensor, " N"]) -> ModelInput:
         crop = pictures.read(paths[number], orientations[number], config.input_size)
-        return encode_image(crop, config, as_noise(noise))
+        return encode_image(crop, config, as_noise(noise, config))
 
     examples = draws.unbatch().map(encode_one, num_parallel_calls=tf.data.AUTOTUNE)
     return examples.batch(batch_size, drop_remainder=True)

@@ -42,7 +42,7 @@ def test_encoding_keeps_what_it_was_given(examples, root, side, perspective):
         modality="2d", root=root, side=side, perspective_crop=perspective, input_size=64
     )
     for seed, example in enumerate(examples[:4]):
-        out = _numpy(encoding.encode(example, config, as_noise(_draw(seed))))
+        out = _numpy(encoding.encode(example, config, as_noise(_draw(seed), config)))
         xyz_mm, uv = example["xyz_mm"].numpy().copy(), example["uv"].numpy().copy()
         if root == "palm":
             xyz_mm[0], uv[0] = example["palm_mm"], example["palm_uv"]
@@ -65,7 +65,7 @@ def test_the_image_shows_the_joints_where_x_says(examples):
     config = Config(**RGB, root="wrist", augment_hue=0).replace(input_size=160)
     hits = []
     for seed, example in enumerate(examples):
-        out = encoding.encode(example, config, as_noise(_draw(seed)))
+        out = encoding.encode(example, config, as_noise(_draw(seed), config))
         crop = 255 * (out["x"].numpy() + 0.5)
         uv = np.asarray(geometry.apply_homography(out["uv"], out["H"]))
         for joint in hand.TIPS:
@@ -96,7 +96,7 @@ def test_left_hands_become_right_ones(examples):
 
 def test_images_have_their_range_and_target(examples):
     config = Config(**RGB)
-    out: Any = encoding.encode(examples[0], config, as_noise(_draw(0)))
+    out: Any = encoding.encode(examples[0], config, as_noise(_draw(0), config))
     x, target = out["x"].numpy(), out["x_target"].numpy()
     assert x.shape == (64, 64, 3)
     assert target.shape == (32, 32, 3)
@@ -120,11 +120,11 @@ def test_another_view_is_the_same_hand_projected_anew(stb):
     config = Config(modality="2d", augment_view=40, root="middle_mcp")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
     noise = _draw(5, 16)
-    out = _numpy(encoding.encode(batch, config, as_noise(noise)))
+    out = _numpy(encoding.encode(batch, config, as_noise(noise, config)))
     before, after = batch["xyz_mm"].numpy(), out["xyz_mm"]
     np.testing.assert_allclose(after[:, 9], before[:, 9], atol=1e-2)
     moved = np.linalg.norm(after - before, axis=-1).max(1)
-    assert np.all(moved > np.abs(as_noise(noise).view_angle) * 10)
+    assert np.all(moved > np.abs(as_noise(noise, config).view_angle) * 10)
 
     def lengths(xyz):
         return np.linalg.norm(xyz[:, 1:] - xyz[:, hand.PARENTS[1:]], axis=-1)
@@ -144,23 +144,23 @@ def test_a_batch_is_its_examples(stb):
     config = Config(modality="2d", augment_view=20)
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
     noise = _draw(6, 16)
-    together = encoding.encode(batch, config, as_noise(noise))
+    together = encoding.encode(batch, config, as_noise(noise, config))
     for i in (0, 7):
         example: Any = {key: value[i] for key, value in batch.items()}
-        alone = encoding.encode(example, config, as_noise(noise[i]))
+        alone = encoding.encode(example, config, as_noise(noise[i], config))
         for key in ("x", "y", "H", "A"):
             np.testing.assert_allclose(together[key][i], alone[key], rtol=1e-4, atol=1e-4)
 
 
 def _with_extra(seed: int, config: Config, count: int) -> Any:
-    size = encoding.NOISE_SIZE + encoding.extra_noise_size(config)
+    size = encoding.NOISE_SIZE + sum(encoding.extra_noise_sizes(config))
     return np.float32(np.random.default_rng(seed).uniform(-1, 1, (count, size)))
 
 
 def test_another_focal_length_turns_x_and_y_together(stb):
     config = Config(modality="2d", augment_focal=0.4, dataset="stb")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
-    noise: Any = as_noise(_with_extra(7, config, 16))
+    noise: Any = as_noise(_with_extra(7, config, 16), config)
     out = _numpy(encoding.encode(batch, config, noise))
     factor = out["K"][:, 0, 0] / batch["K"].numpy()[:, 0, 0]
     np.testing.assert_allclose(np.log(factor), 0.4 * noise.focal, rtol=1e-4)
@@ -175,7 +175,7 @@ def test_another_focal_length_turns_x_and_y_together(stb):
 def test_detected_keypoints_are_off_and_poses_are_not(stb):
     config = Config(modality="2d", augment_keypoints=0.04, dataset="stb")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
-    noise: Any = as_noise(_with_extra(8, config, 16))
+    noise: Any = as_noise(_with_extra(8, config, 16), config)
     out = _numpy(encoding.encode(batch, config, noise))
     plain = _numpy(encoding.encode(batch, config.replace(augment_keypoints=0), noise))
     np.testing.assert_array_equal(out["xyz_mm"], plain["xyz_mm"])
@@ -193,7 +193,7 @@ def test_detected_keypoints_are_off_and_poses_are_not(stb):
 def test_other_bones_are_longer_or_shorter_by_their_number_and_x_follows(stb):
     config = Config(modality="2d", augment_bones=0.2, root="wrist", dataset="stb")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
-    noise: Any = as_noise(_with_extra(9, config, 16))
+    noise: Any = as_noise(_with_extra(9, config, 16), config)
     out = _numpy(encoding.encode(batch, config, noise))
 
     def bones(xyz):
@@ -212,7 +212,7 @@ def test_what_a_detector_was_off_stays_when_the_hand_is_seen_from_elsewhere(stb)
     config = Config(modality="2d", augment_view=40, root="wrist")
     batch = pipeline.canonical_examples(stb, "training").batch(16).get_single_element()
     off = np.float32(np.random.default_rng(1).normal(0, 3, (16, 21, 2)))
-    noise = as_noise(_draw(10, 16))
+    noise = as_noise(_draw(10, 16), config)
     exact = encoding.moved_in_space(batch, config, noise)
     detected: Any = {**batch, "uv": batch["uv"] + off}
     seen = encoding.moved_in_space(detected, config, noise)
