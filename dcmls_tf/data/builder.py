@@ -27,6 +27,13 @@ class RawConfig(tfds.core.BuilderConfig):
     by_beam: bool = False
 
 
+class Info(tfds.core.DatasetInfo):
+    """What TFDS writes of a data set beside it."""
+
+    def initialize_from_bucket(self) -> None:
+        """Asks nobody: a user's folder is not published, and the answer's would stay behind."""
+
+
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Stores a raw folder's examples in the order in which its reader gives them."""
 
@@ -39,9 +46,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return self.builder_config.raw  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess] (TFDS types it as the base class)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=raw.features(self.raw.images), homepage=self.raw.PAGE, disable_shuffling=True
-        )
+        features = raw.features(self.raw.images)
+        return Info(builder=self, features=features, homepage=self.raw.PAGE, disable_shuffling=True)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         del dl_manager  # Nothing is downloaded: the licences ask for the user's own hand.

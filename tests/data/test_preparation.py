@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from pathlib import Path
@@ -69,6 +70,14 @@ def test_what_does_not_fit_into_memory_is_sorted_in_pieces(tmp_path, monkeypatch
     assert sorted(pieces)[-10:] == [1] * 10
     for path in Path(whole.data_path).glob("*.tfrecord*"):
         assert (Path(by_pieces.data_path) / path.name).read_bytes() == path.read_bytes()
+
+
+def test_nothing_is_left_in_the_folder_of_temporary_files(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    _prepare(tree, tmp_path)
+    assert _files(tmp_path / "data")
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_of_two_that_want_the_same_at_once_one_makes_it(tree, tmp_path, monkeypatch):
