@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dcmls_tf import hand, latent, objective
 from dcmls_tf.config import Config
+from dcmls_tf.data import shards
 from dcmls_tf.data.examples import Batch
 from dcmls_tf.evaluation import provenance
 from dcmls_tf.model import DCMLS
@@ -175,9 +176,10 @@ def rendered_labels(
 ) -> dict[str, Labels]:
     """`identity` and, for images, `background` of rendered samples; empty on other data.
 
+    Shards are other data, as they do not say who is in them.
     Raises `UserError` as `rendering.labels` does.
     """
-    if provenance.source_of(config) != "rendered":
+    if provenance.source_of(config) != "rendered" or shards.are_in(config.raw_dir):
         return {}
     # The renderer is needed here alone, and its ray caster is not everybody's.
     from dcmls_tf.rendering import labels

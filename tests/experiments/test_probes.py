@@ -1,6 +1,7 @@
 """Probes recover what is in a code and nothing else."""
 
 import dataclasses
+import json
 from typing import cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from dcmls_tf import config
 from dcmls_tf.data.examples import Batch
+from dcmls_tf.evaluation import provenance
 from dcmls_tf.experiments import probes
 from dcmls_tf.model import DCMLS
 
@@ -123,6 +125,14 @@ def test_everything_is_measured_and_shown(model, codes):
 
 def test_data_that_was_not_rendered_has_no_labels(codes, tmp_path):
     setting = config.Config(raw_dir=str(tmp_path))
+    assert probes.rendered_labels(codes, setting, "training") == {}
+
+
+def test_shards_do_not_say_who_is_in_them(codes, tmp_path):
+    settings = {"version": 4, "format": "shards"}
+    (tmp_path / "render_settings.json").write_text(json.dumps(settings))
+    setting = config.Config(raw_dir=str(tmp_path))
+    assert provenance.source_of(setting) == "rendered"
     assert probes.rendered_labels(codes, setting, "training") == {}
 
 
