@@ -15,6 +15,9 @@ from absl import flags
 from dcmls_tf import files
 from dcmls_tf.errors import UserError
 
+SPOILS_PICTURES = (
+    "augment_cover", "augment_blur", "augment_grey", "augment_noise", "augment_jpeg",
+)  # fmt: skip
 CONFIG_FILE = "config.json"
 
 
@@ -256,6 +259,10 @@ class Config:
         """A copy with some options changed."""
         return dataclasses.replace(self, **changes)
 
+    def of_joints(self) -> Self:
+        """A copy whose x are 2D keypoints, with what makes sense for pictures alone left out."""
+        return self.replace(modality="2d", **dict.fromkeys(SPOILS_PICTURES, 0.0))
+
     def save(self, run_dir: files.StrPath) -> None:
         """Writes `config.json` into `run_dir` atomically."""
         files.write_json(os.path.join(run_dir, CONFIG_FILE), dataclasses.asdict(self))
@@ -353,9 +360,9 @@ def _check_combinations(c: Config) -> None:
                 f"--{name}={getattr(c, name)}: changes joints, which an image would not follow; "
                 "use --modality=2d"
             )
-    for name in ("cover", "blur", "grey", "noise", "jpeg"):
-        if getattr(c, f"augment_{name}") and c.modality != "rgb":
+    for name in SPOILS_PICTURES:
+        if getattr(c, name) and c.modality != "rgb":
             raise UserError(
-                f"--augment_{name}={getattr(c, f'augment_{name}')}: spoils pictures, which "
-                f"--modality={c.modality} has none of; use --modality=rgb"
+                f"--{name}={getattr(c, name)}: spoils pictures, which --modality={c.modality} has "
+                "none of; use --modality=rgb"
             )

@@ -291,7 +291,7 @@ class Run:
         run_dir = self.config.run_dir
         if os.path.exists(os.path.join(run_dir, STATISTICS_FILE)):
             return TrainingStatistics.load(run_dir)
-        joints_only = self.config.replace(modality="2d", augment_view=0.0)
+        joints_only = self.config.of_joints().replace(augment_view=0.0)
         split = pipeline.training_split(self.config)
         batches = pipeline.evaluation_batches(self.builder, joints_only, split, 4096)
         statistics = TrainingStatistics.of(batches)

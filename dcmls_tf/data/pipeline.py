@@ -3,6 +3,7 @@
 `order` says which examples a training step sees, `encoding` what becomes of each.
 """
 
+import dataclasses
 import os
 from typing import Any, cast
 
@@ -118,7 +119,8 @@ def training_batches(
     order = Order(config, count, start_step, share)
 
     def examples_of(role: Role, of_config: Config) -> Any:
-        draws = order.draws(role, example_pool(count, config, role))
+        pool = example_pool(count, config, role)
+        draws = dataclasses.replace(order, config=of_config).draws(role, pool)
         return _training_examples(draws, builder, of_config, share.piece_size)
 
     batches = examples_of(Role.PAIRS, config)
@@ -129,7 +131,7 @@ def training_batches(
             x = _from_pictures(draws, unlabelled, config, share.piece_size)
         else:
             x = examples_of(Role.UNPAIRED_X, config)
-        y = examples_of(Role.UNPAIRED_Y, config.replace(modality="2d"))
+        y = examples_of(Role.UNPAIRED_Y, config.of_joints())
         batches = tf.data.Dataset.zip((batches, x, y)).map(_with_unpaired)
     return _deterministic(batches).prefetch(tf.data.AUTOTUNE)
 

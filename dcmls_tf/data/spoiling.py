@@ -10,9 +10,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from jaxtyping import Float
 
-from dcmls_tf.config import Config
+from dcmls_tf.config import SPOILS_PICTURES, Config
 
-OPTIONS = ("augment_cover", "augment_blur", "augment_grey", "augment_noise", "augment_jpeg")
 # Half axes of what is in front, as parts of the picture's side.
 LEAST_AXIS, LARGEST_AXIS = 0.05, 0.25
 # Kernels reach so many standard deviations; narrower ones than the least, in px, do nothing.
@@ -47,7 +46,7 @@ SIZE = len(Numbers._fields)
 
 def wanted(config: Config) -> bool:
     """Whether any option is on."""
-    return any(getattr(config, option) for option in OPTIONS)
+    return any(getattr(config, option) for option in SPOILS_PICTURES)
 
 
 def spoiled(image: _Picture, config: Config, numbers: Float[tf.Tensor, "15"]) -> _Picture:

@@ -9,9 +9,11 @@ import scipy.ndimage
 import tensorflow as tf
 from PIL import Image
 
+import dcmls_tf
+from dcmls_tf.config import SPOILS_PICTURES as OPTIONS
 from dcmls_tf.config import Config
 from dcmls_tf.data import encoding, pipeline, preparation, spoiling
-from dcmls_tf.data.spoiling import OPTIONS, Numbers
+from dcmls_tf.data.spoiling import Numbers
 from dcmls_tf.errors import UserError
 
 SIZE = 48
@@ -119,6 +121,34 @@ def test_a_training_draws_it_for_x_alone_and_all_else_stays(rhd_tree, data_dir):
     again = next(iter(pipeline.training_batches(builder, spoiled)))
     np.testing.assert_array_equal(again["x"], batches[1]["x"])
     assert encoding.extra_noise_sizes(spoiled) == (0, spoiling.SIZE)
+
+
+def test_unpaired_pictures_are_spoiled_and_unpaired_poses_are_none(rhd_tree, data_dir):
+    spoiled = Config(
+        raw_dir=str(rhd_tree), data_dir=data_dir, batch_size=4, labelled_percent=50, **SMALL
+    ).replace(**dict.fromkeys(OPTIONS, 0.2))
+    builder = preparation.from_config(spoiled)
+    unpaired = next(iter(pipeline.training_batches(builder, spoiled)))["unpaired"]
+    target = tf.image.resize(unpaired["x"], [16, 16], "area")
+    assert np.all(np.abs(target - unpaired["x_target"]).mean((1, 2, 3)) > 1e-3)
+    assert unpaired["y"].shape == (4, 21, 3)
+
+
+@pytest.mark.slow
+def test_a_training_on_spoiled_pictures(rhd_tree, data_dir, tmp_path):
+    options: dict[str, Any] = {**SMALL, **dict.fromkeys(OPTIONS, 0.2)}
+    config = Config(
+        raw_dir=str(rhd_tree),
+        data_dir=data_dir,
+        run_dir=str(tmp_path / "run"),
+        encoder="resnet18_small",
+        batch_size=4,
+        epochs=1,
+        validation_percent=25,
+        **options,
+    )
+    assert np.isfinite(dcmls_tf.train(config).best_epe_mm())
+    assert np.isfinite(dcmls_tf.evaluate(config.run_dir)["epe_mm"])
 
 
 @pytest.mark.parametrize("option", OPTIONS)
