@@ -17,6 +17,7 @@ from dcmls_tf.data.spoiling import Numbers
 from dcmls_tf.errors import UserError
 
 SIZE = 48
+SPOILED: dict[str, Any] = dict.fromkeys(OPTIONS, 0.2)
 NEVER = dict.fromkeys(Numbers._fields, 1.0)
 SMALL: dict[str, Any] = {"input_size": SIZE, "reconstruction_size": 16}
 
@@ -39,7 +40,7 @@ def image():
 def test_without_an_option_a_picture_stays(image):
     np.testing.assert_array_equal(spoil(image, {}), image)
     assert not spoiling.wanted(Config())
-    assert all(spoiling.wanted(Config(**{option: 0.1})) for option in OPTIONS)
+    assert all(spoiling.wanted(Config().replace(**{option: 0.1})) for option in OPTIONS)
 
 
 def test_round_blur_is_a_gaussian_filter(image):
@@ -69,7 +70,7 @@ def test_no_blur_is_the_picture(image):
 
 
 def test_grey_is_pillows(image):
-    whole = np.uint8(np.round(255 * image))
+    whole = np.round(255 * image).astype(np.uint8)
     grey = np.asarray(Image.fromarray(whole).convert("L"))
     ours = spoil(whole / np.float32(255), {"grey": 0.4}, augment_grey=0.5)
     np.testing.assert_allclose(255 * ours, np.repeat(grey[..., None], 3, -1), atol=1)
@@ -78,10 +79,10 @@ def test_grey_is_pillows(image):
 
 
 def test_jpeg_is_about_pillows(image):
-    whole = np.uint8(np.round(255 * image))
+    whole = np.round(255 * image).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(whole).save(file, "JPEG", quality=40)
-    lost = np.float32(Image.open(file)) - whole
+    lost = np.asarray(Image.open(file), np.float32) - whole
     ours = 255 * spoil(whole / np.float32(255), {"jpeg": 1.0}, augment_jpeg=0.6) - whole
     assert np.abs(lost).mean() > 1
     assert np.abs(ours - lost).mean() < 0.2 * np.abs(lost).mean()
@@ -111,7 +112,7 @@ def test_what_is_in_front_is_an_ellipse_of_one_colour(image):
 
 def test_a_training_draws_it_for_x_alone_and_all_else_stays(rhd_tree, data_dir):
     plain = Config(raw_dir=str(rhd_tree), data_dir=data_dir, batch_size=4, **SMALL)
-    spoiled = plain.replace(**dict.fromkeys(OPTIONS, 0.2))
+    spoiled = plain.replace(**SPOILED)
     builder = preparation.from_config(plain)
     batches = [next(iter(pipeline.training_batches(builder, c))) for c in (plain, spoiled)]
     for key in ("id", "y", "H", "x_target"):
@@ -126,7 +127,7 @@ def test_a_training_draws_it_for_x_alone_and_all_else_stays(rhd_tree, data_dir):
 def test_unpaired_pictures_are_spoiled_and_unpaired_poses_are_none(rhd_tree, data_dir):
     spoiled = Config(
         raw_dir=str(rhd_tree), data_dir=data_dir, batch_size=4, labelled_percent=50, **SMALL
-    ).replace(**dict.fromkeys(OPTIONS, 0.2))
+    ).replace(**SPOILED)
     builder = preparation.from_config(spoiled)
     unpaired = next(iter(pipeline.training_batches(builder, spoiled)))["unpaired"]
     target = tf.image.resize(unpaired["x"], [16, 16], "area")
@@ -136,7 +137,7 @@ def test_unpaired_pictures_are_spoiled_and_unpaired_poses_are_none(rhd_tree, dat
 
 @pytest.mark.slow
 def test_a_training_on_spoiled_pictures(rhd_tree, data_dir, tmp_path):
-    options: dict[str, Any] = {**SMALL, **dict.fromkeys(OPTIONS, 0.2)}
+    options: dict[str, Any] = {**SMALL, **SPOILED}
     config = Config(
         raw_dir=str(rhd_tree),
         data_dir=data_dir,
@@ -154,4 +155,4 @@ def test_a_training_on_spoiled_pictures(rhd_tree, data_dir, tmp_path):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_keypoints_are_not_pictures(option):
     with pytest.raises(UserError, match=f"--{option}=0.1: spoils pictures"):
-        Config(modality="2d", **{option: 0.1})
+        Config(modality="2d").replace(**{option: 0.1})
