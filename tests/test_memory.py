@@ -1,5 +1,6 @@
 """How many pools of memory glibc has for the threads of a real process."""
 
+import ctypes
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from dcmls_tf import memory
 
 # Threads that are alive at once each want a pool; `malloc_info` lists those there are.
 ARENAS = """
-import ctypes, os, sys, tempfile, threading
+import ctypes, sys, tempfile, threading
 from dcmls_tf import memory
 if sys.argv[1] == "bound":
     memory.bound_arenas()
@@ -41,6 +42,9 @@ def test_threads_share_a_few_pools():
     assert arenas("bound") == memory.ARENAS < arenas("as it is")
 
 
-def test_where_there_are_none_nothing_is_done(monkeypatch):
+def test_where_there_are_none_no_library_is_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(ctypes, "CDLL", asked.append)
     monkeypatch.setattr(sys, "platform", "darwin")
     memory.bound_arenas()
+    assert not asked

@@ -31,7 +31,7 @@ class Info(tfds.core.DatasetInfo):
     """What TFDS writes of a data set beside it."""
 
     def initialize_from_bucket(self) -> None:
-        """Asks nobody: a user's folder is not published, and the answer's would stay behind."""
+        """Asks nobody for a user's own folder; TFDS would leave an empty temporary one behind."""
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

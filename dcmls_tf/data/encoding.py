@@ -26,7 +26,7 @@ from dcmls_tf.data.examples import (
 SATURATION, CONTRAST, BRIGHTNESS = 0.25, 0.25, 0.1
 
 # The numbers that every example draws, and those of its hand that some options add.
-NOISE_SIZE = len(Noise._fields) - 4
+NOISE_SIZE = Noise._fields.index("focal")
 _BONES = hand.NUM_JOINTS - 1
 _OF_HAND = [1, _BONES, detector_noise.SIZE]
 
