@@ -1,6 +1,7 @@
 """Videos as they are written: what a browser plays, with each frame at its time."""
 
 import errno
+import io
 
 import numpy as np
 import pytest
@@ -115,12 +116,12 @@ def test_a_browser_plays_it_at_its_times(tmp_path, monkeypatch, encoder):
             width, height, duration = driver.execute_async_script(seek, middle)
             assert (width, height) == (videos.WIDTH, videos.HEIGHT)
             assert duration == pytest.approx(videos.UNEVEN[-1], abs=1.0)
-            element = driver.find_element("css selector", "video")
-            (tmp_path / "shown.png").write_bytes(element.screenshot_as_png)
-            assert videos.bar(_shown(tmp_path / "shown.png")) == number
+            # A browser says that it has sought before it has painted.
+            wait.until(lambda d, number=number: videos.bar(_shown(d)) == number)
 
 
-def _shown(path):
+def _shown(driver):
     from PIL import Image
 
-    return np.asarray(Image.open(path).convert("RGB"))
+    shown = driver.find_element("css selector", "video").screenshot_as_png
+    return np.asarray(Image.open(io.BytesIO(shown)).convert("RGB"))
