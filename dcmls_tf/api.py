@@ -80,7 +80,7 @@ def evaluate(
     split: str = "evaluation",
     joints: str = "visible",
     batch_size: int = 64,
-    **data_options: Any,
+    **options: Any,
 ) -> "Report":
     """A run's best model on a data set of its modality: the report, which is written as well.
 
@@ -91,12 +91,13 @@ def evaluate(
         split: `evaluation`, `training`, `validation`, or a part such as `evaluation[:10%]`.
         joints: which count, `visible` or `all`.
         batch_size: samples predicted at once.
-        data_options: `dataset`, `raw_dir`, `data_dir`, `stb_views`, where they are not the run's.
+        options: `dataset`, `raw_dir`, `data_dir`, `stb_views` and `turns`, where they are not the
+            run's.
     """
     from dcmls_tf import runs
 
     report_path = report_path or os.path.join(run_dir, "report.json")
-    return runs.evaluate_run(run_dir, report_path, split, joints, batch_size, **data_options)
+    return runs.evaluate_run(run_dir, report_path, split, joints, batch_size, **options)
 
 
 def export(
@@ -108,7 +109,7 @@ def export(
     warm_up: bool = True,
     hypotheses: int = DEFAULT_HYPOTHESES,
     split: str = "evaluation",
-    **data_options: Any,
+    **options: Any,
 ) -> list[str]:
     """Writes a run's best model for servers and devices; returns the folders.
 
@@ -122,7 +123,7 @@ def export(
         warm_up: whether to write requests for TensorFlow Serving to warm up with.
         hypotheses: poses that the signature of that name samples.
         split: what the model card's errors are measured on.
-        data_options: `raw_dir` and `data_dir`, where they are not the run's.
+        options: `raw_dir`, `data_dir` and `turns`, where they are not the run's.
     """
     from dcmls_tf import checkpoints
     from dcmls_tf.data import preparation
@@ -130,9 +131,9 @@ def export(
     from dcmls_tf.serving import metadata, saved_model, tflite
     from dcmls_tf.serving.signatures import ServedModel
 
-    model, config, step = checkpoints.load_model(run_dir)
+    model, config, step = checkpoints.load_model(run_dir, options.get("turns"))
     statistics = TrainingStatistics.load(run_dir)
-    config = config.replace(**data_options)
+    config = config.replace(**options)
     description = metadata.describe(config, statistics, run_dir, step)
     version = saved_model.new_version(out_dir, version)
     written = []
@@ -154,7 +155,7 @@ def release(
     *,
     also: Sequence[str] = (),
     split: str = "evaluation",
-    **data_options: Any,
+    **options: Any,
 ) -> str:
     """Makes a run's best model one that ships; returns its file. A card is written beside it.
 
@@ -164,7 +165,7 @@ def release(
         out_dir: where to.
         also: folders of other data, of the run's dataset, that the card tells of too.
         split: what the card's errors are measured on.
-        data_options: `raw_dir` and `data_dir`, where they are not the run's.
+        options: `raw_dir`, `data_dir` and `turns`, where they are not the run's.
     """
     from dcmls_tf import checkpoints
     from dcmls_tf.data import preparation
@@ -172,9 +173,9 @@ def release(
     from dcmls_tf.serving import metadata
     from dcmls_tf.serving import release as releases
 
-    model, config, step = checkpoints.load_model(run_dir)
+    model, config, step = checkpoints.load_model(run_dir, options.get("turns"))
     description = metadata.describe(config, TrainingStatistics.load(run_dir), run_dir, step)
-    config = config.replace(**data_options)
+    config = config.replace(**options)
     builders = {
         f"`{os.path.basename(os.path.normpath(folder))}`, {split}": preparation.from_config(
             config.replace(raw_dir=folder)

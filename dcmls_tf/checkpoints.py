@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from jaxtyping import Bool
 
-from dcmls_tf import addons, files, variants
+from dcmls_tf import addons, files, pretrained, variants
 from dcmls_tf import config as config_lib
 from dcmls_tf.config import Config
 from dcmls_tf.errors import Diverged, UserError
@@ -142,12 +142,14 @@ def remove_temporary(folder: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def load_model(run_dir: str) -> tuple[Model, Config, int]:
+def load_model(run_dir: str, turns: str | None = None) -> tuple[Model, Config, int]:
     """The model of a run at its lowest validation EPE, its `Config`, and the step of that.
 
-    Raises `UserError` when the folder is no run, has no finished epoch yet, or is damaged.
+    turns: by which it predicts, where not by the run's. Raises `UserError` when the folder is no
+    run, has no finished epoch yet, or is damaged.
     """
     config = config_lib.load(run_dir)
+    config = config if turns is None else config.replace(turns=turns)
     newest = _best_of(run_dir)
     # The checkpoint has every weight, in float32: none are downloaded to start from.
     model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))
@@ -158,21 +160,31 @@ def load_model(run_dir: str) -> tuple[Model, Config, int]:
 
 
 def check_initial(initial_run: str) -> None:
-    """Raises `UserError` where `--initial_run` is no run with networks to start from."""
-    _best_of(initial_run, "initial_run")
+    """Raises `UserError` where `--initial_run` is nothing with networks to start from."""
+    if not _is_in_the_box(initial_run):
+        _best_of(initial_run, "initial_run")
 
 
 def start_from(model: Model, initial_run: str) -> None:
-    """Gives a model the best networks of another run.
+    """Gives a model the best networks of another run, or those in the box of that name.
 
-    Raises `UserError` when that is no run, or its networks are others.
+    Raises `UserError` when there are none, or they are others.
     """
-    checkpoint = _best_of(initial_run, "initial_run")
+    boxed = _is_in_the_box(initial_run)
+    options = f"configs/{initial_run}.cfg" if boxed else "its config.json"
     with _fits(
         f"--initial_run={initial_run}: its networks are others than this run's; give the same "
-        "options of the model as there, which its config.json lists"
+        f"options of the model as there, which {options} lists"
     ):
+        if boxed:
+            pretrained.restore(model, pretrained.file_of(initial_run))
+            return
+        checkpoint = _best_of(initial_run, "initial_run")
         _networks(model).restore(checkpoint).assert_existing_objects_matched()
+
+
+def _is_in_the_box(initial_run: str) -> bool:
+    return initial_run in pretrained.available() and not os.path.exists(initial_run)
 
 
 @contextlib.contextmanager

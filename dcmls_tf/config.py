@@ -138,6 +138,13 @@ class Config:
         upper=180,
     )
 
+    # Prediction.
+    turns: str = option(
+        "0",
+        "Degrees by which a hand is turned, in the plane of its crop, before it is read; of "
+        "several, -30,0,30, the mean of the poses counts.",
+    )
+
     # Model (Sec. 3, Sec. 4.2).
     encoder: Literal["resnet18", "resnet18_small", "mobilenet_v3_small", "mobilenet_v3_large"] = (
         option(
@@ -198,7 +205,9 @@ class Config:
         "adam", "What takes the steps: Adam, or LAMB for large batches on many devices."
     )
     initial_run: str = option(
-        "", "Folder of another run, whose best networks this one starts from: fine-tuning."
+        "",
+        "Folder of another run, whose best networks this one starts from, or rgb_small: those in "
+        "the box; for fine-tuning.",
     )
     learning_rate: float = option(5e-4, "Step size for the VAEs.", lower=0)
     disc_learning_rate: float = option(1e-4, "Step size for D_h, D_c and T.", lower=0)
@@ -254,6 +263,16 @@ class Config:
     def z_c_y_dim(self) -> int:
         """Size of y's z_c: x's, or 0 where x alone has a context."""
         return self.z_c_dim if self.latent == "full" else 0
+
+    @property
+    def turn_angles(self) -> tuple[float, ...]:
+        """`turns` as numbers, degrees."""
+        try:
+            return tuple(float(angle) for angle in self.turns.split(","))
+        except ValueError:
+            raise UserError(
+                f"--turns={self.turns}: give degrees with commas between them, such as -30,0,30"
+            ) from None
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some options changed."""
@@ -336,6 +355,8 @@ def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
 
 
 def _check_combinations(c: Config) -> None:
+    if not all(-360 <= angle <= 360 for angle in c.turn_angles):
+        raise UserError(f"--turns={c.turns}: each must be from -360 to 360 degrees")
     if c.reconstruction_size & (c.reconstruction_size - 1):
         raise UserError(f"--reconstruction_size={c.reconstruction_size}: must be a power of two")
     if c.latent in ("full", "rgb_context") and not 0 < c.z_h_dim < c.z_dim:

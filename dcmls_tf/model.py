@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from jaxtyping import Float
 
-from dcmls_tf import bridges, hand, latent, networks
+from dcmls_tf import bridges, hand, latent, networks, turning
 from dcmls_tf.config import Config
 from dcmls_tf.latent import Distribution, Seed
 
@@ -118,7 +118,7 @@ class DCMLS(keras.Model):
         return self.decode_y(z_h, self.bridge(z_c_x, training).mean(), training)
 
     def call(self, x: X, side: Side | None = None, training: bool = False) -> Pose:
-        """y = G^y(z_h^x ⊕ T(z_c^x)) at the means (Sec. 3.3)."""
+        """y = G^y(z_h^x ⊕ T(z_c^x)) at the means (Sec. 3.3), without turns."""
         q_h, q_c = self.encode_x(x, side, training)
         return self.predict_from_codes(q_h.mean(), q_c.mean(), training)
 
@@ -157,7 +157,16 @@ def zeros_x(config: Config) -> tuple[X, Side | None]:
 
 def predict_pose(model: keras.Model, batch: Mapping[str, Any]) -> Pose:
     """The poses of a pipeline batch."""
-    return model(batch["x"], side_input(model.config, batch), training=False)
+    return read_pose(model, batch["x"], side_input(model.config, batch))
+
+
+def read_pose(model: keras.Model, x: X, side: Side | None = None) -> Pose:
+    """The poses of x: the model's answer, or the mean of those at each angle of `--turns`."""
+    angles = model.config.turn_angles
+    if angles == (0.0,):
+        return model(x, side, training=False)
+    sides = turning.repeated(side, angles)
+    return turning.mean_pose(model(turning.turned(x, angles), sides, training=False), angles)
 
 
 def side_input(config: Config, batch: Mapping[str, Any]) -> Side | None:

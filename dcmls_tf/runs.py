@@ -307,16 +307,16 @@ def evaluate_run(
     joints: str = "visible",
     batch_size: int = 64,
     dump_path: str | None = None,
-    **data_options: Any,
+    **options: Any,
 ) -> report.Report:
     """Evaluates a run's best model on any data of its modality; writes and returns the report.
 
     split: a TFDS split, or `validation`; joints, dump_path: as in `report.evaluate`;
-    data_options: options of `Config` that say which data and where. Raises `UserError`.
+    options: of `Config`: which data and where, and `turns`. Raises `UserError`.
     """
-    model, config, step = checkpoints.load_model(run_dir)
+    model, config, step = checkpoints.load_model(run_dir, options.get("turns"))
     report.check_writable(report_path)
-    config = config.replace(**data_options)
+    config = config.replace(**options)
     builder = preparation.from_config(config)
     split = pipeline.validation_split(config) if split == "validation" else split
     with files.writing_to(f"--report={report_path}"), records.damage_named(builder):

@@ -16,7 +16,7 @@ from dcmls_tf import app
 # Of `api.FORMATS`.
 FORMATS = ("saved_model", "tflite")
 # Where nothing is given, the run or `api.export` says what.
-OPTIONAL = ("hypotheses", "raw_dir", "data_dir")
+OPTIONAL = ("hypotheses", "raw_dir", "data_dir", "turns")
 FLAGS = flags.FLAGS
 
 
@@ -33,6 +33,7 @@ def define_flags() -> None:
     flags.DEFINE_string("split", "evaluation", "Split for the model card: evaluation[:10%].")
     flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
     flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
+    flags.DEFINE_string("turns", None, "Angles that hands are read at, degrees (the run's).")
 
 
 def main(_: list[str]) -> None:

@@ -28,6 +28,7 @@ def define_flags() -> None:
     flags.DEFINE_string("out_dir", shipped.FOLDER, "Folder to write to.")
     flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
     flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
+    flags.DEFINE_string("turns", None, "Angles that hands are read at, degrees (the run's).")
 
 
 def main(_: list[str]) -> None:
@@ -38,10 +39,10 @@ def main(_: list[str]) -> None:
     runs: dict[str, str] = {name: run_dir for name, run_dir in given.items() if run_dir}
     if not runs:
         raise UserError(f"give a run: {', '.join(f'--{name}' for name in shipped.NAMES)}")
-    places = {k: FLAGS[k].value for k in ("raw_dir", "data_dir") if FLAGS[k].value}
+    options = {k: FLAGS[k].value for k in ("raw_dir", "data_dir", "turns") if FLAGS[k].value}
     for name, run_dir in runs.items():
         path = api.release(
-            name, run_dir, FLAGS.out_dir, also=FLAGS.also, split=FLAGS.split, **places
+            name, run_dir, FLAGS.out_dir, also=FLAGS.also, split=FLAGS.split, **options
         )
         print(f"written: {path}, {os.path.getsize(path)} bytes, and its card")
 

@@ -33,7 +33,8 @@ def write(model: str, out_dir: str) -> None:
             f"--model={model}: give the .tflite file of a 2D model that is not int8, such as "
             "lite/1/dynamic.tflite of an export"
         )
-    networks = {**detector_files.networks(), POSE: content}
+    pose = lite_file.of_one_row(content, described)
+    networks = {**detector_files.networks(), POSE: pose}
     os.makedirs(os.path.join(out_dir, MODELS), exist_ok=True)
     for name, network in networks.items():
         files.write(os.path.join(out_dir, MODELS, name), network)

@@ -3,10 +3,12 @@
 The outputs are those of the signatures, by name (see `signatures`).
 """
 
+import numpy as np
 import tensorflow as tf
 from jaxtyping import Float, Int
 
-from dcmls_tf.model import DCMLS, side_input
+from dcmls_tf import turning
+from dcmls_tf.model import DCMLS, read_pose, side_input
 from dcmls_tf.serving import checks
 from dcmls_tf.serving.frames import Answer, pose_answer, sample_answer
 from dcmls_tf.serving.preprocessing import NetworkInputs, rows_like
@@ -38,7 +40,7 @@ class ModelAnswers:
 
     def pose(self, inputs: NetworkInputs) -> Answer:
         """`joints`, `joints_mm`, and `uv`, `root_mm` where the inputs know their photo."""
-        y = self._model(inputs["x"], side_input(self.config, inputs), training=False)
+        y = read_pose(self._model, inputs["x"], side_input(self.config, inputs))
         return pose_answer(y, inputs, self._mean_scale_mm)
 
     def codes(self, inputs: NetworkInputs) -> Answer:
@@ -87,16 +89,26 @@ def sampled_poses(
     side: Float[tf.Tensor, "B 1"] | None,
     noise: Float[tf.Tensor, "B K D"],
 ) -> Float[tf.Tensor, "B K 21 3"]:
-    """Poses of which z_h and both contexts are sampled, by normal noise of `noise_size` numbers."""
-    q_h, q_c = model.encode_x(x, side)
+    """Poses of which z_h and both contexts are sampled, by normal noise of `noise_size` numbers.
+
+    Each is of one reading of x: the angles of `--turns` take turns.
+    """
+    angles = model.config.turn_angles
+    reading = np.arange(noise.shape[1]) % len(angles)
+
+    def of_readings(values: Float[tf.Tensor, "B*T d"]) -> Float[tf.Tensor, "B K d"]:
+        return tf.gather(tf.reshape(values, [-1, len(angles), values.shape[-1]]), reading, axis=1)
+
+    q_h, q_c = model.encode_x(turning.turned(x, angles), turning.repeated(side, angles))
     sizes = [model.config.z_h_dim, model.config.z_c_dim, model.bridge.z_c_y_dim]
     in_h, in_c, in_c_y = tf.split(noise, sizes, -1)
-    z_h = _flat(q_h.mean()[:, None] + q_h.stddev()[:, None] * in_h)
-    z_c_x = _flat(q_c.mean()[:, None] + q_c.stddev()[:, None] * in_c)
+    z_h = _flat(of_readings(q_h.mean()) + of_readings(q_h.stddev()) * in_h)
+    z_c_x = _flat(of_readings(q_c.mean()) + of_readings(q_c.stddev()) * in_c)
     q_c_y = model.bridge(z_c_x)
     z_c_y = q_c_y.mean() + q_c_y.stddev() * _flat(in_c_y)
     y = model.decode_y(z_h, z_c_y)
-    return tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
+    y = tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
+    return turning.turned_back(y, [angles[i] for i in reading])
 
 
 def _noise(seed: Int[tf.Tensor, "B"], count: int, dim: int) -> Float[tf.Tensor, "B count dim"]:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.serving import metadata as metadata_lib
@@ -49,6 +50,19 @@ def read(path: str) -> tuple[bytes, Metadata]:
             "changed; copy it again, or export it with export/export.py"
         )
     return content, metadata
+
+
+def of_one_row(content: bytes, metadata: Metadata) -> bytes:
+    """A file's bytes, of any number of rows, as those of a file of one row.
+
+    For runtimes that have to know every size before they run, as LiteRT.js.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils  # brings TensorFlow
+
+    model: Any = flatbuffer_utils.convert_bytearray_to_object(bytearray(content[: metadata[SIZE]]))
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
+        tensor.shapeSignature = None  # what is not known; `shape` has one row in its place
+    return with_metadata(bytes(flatbuffer_utils.convert_object_to_bytearray(model)), metadata)
 
 
 def _text(content: bytes, path: str) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dcmls_tf import files
+from dcmls_tf import files, pretrained
 from dcmls_tf.data import pipeline
 from dcmls_tf.data.raw import PreparedData
 from dcmls_tf.errors import UserError
@@ -60,6 +60,8 @@ def release(
 ) -> str:
     """Writes `<name>.tflite` and its card `<name>.md`, and returns the file's path.
 
+    For names in `shipped.WITH_NETWORKS`, also the networks that trainings start from.
+
     Args:
         name: one of `shipped.NAMES`.
         model, metadata: what `checkpoints.load_model` and `metadata.describe` return.
@@ -108,6 +110,8 @@ def release(
     path = shipped.file_of(name, folder)
     text = card(name, metadata, len(content), errors, error_bars)
     files.write(os.path.join(folder, f"{name}.md"), text)
+    if name in shipped.WITH_NETWORKS:
+        pretrained.write(model, pretrained.file_of(name, folder))
     files.write(path, content)
     return path
 

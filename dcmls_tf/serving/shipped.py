@@ -6,13 +6,15 @@
 import os
 
 from dcmls_tf.errors import UserError
+from dcmls_tf.pretrained import FOLDER
 
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "assets", "models")
 KEYPOINTS, RGB, RGB_SMALL = NAMES = ("keypoints", "rgb", "rgb_small")
 MODALITIES = {KEYPOINTS: "2d", RGB: "rgb", RGB_SMALL: "rgb"}
 # How a file stores its weights, and how many bytes it may have.
 PRECISIONS = {KEYPOINTS: "dynamic", RGB: "int8", RGB_SMALL: "dynamic"}
 LARGEST = {KEYPOINTS: 3_000_000, RGB: 13_000_000, RGB_SMALL: 3_000_000}
+# Those whose networks ship as well, for other trainings to start from.
+WITH_NETWORKS: tuple[str, ...] = ()
 
 
 def file_of(name: str, folder: str | None = None) -> str:

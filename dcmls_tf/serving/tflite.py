@@ -34,7 +34,7 @@ from jaxtyping import Float
 from dcmls_tf import addons, files, litert
 from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline
-from dcmls_tf.model import DCMLS, predict_pose, side_input, zeros_x
+from dcmls_tf.model import DCMLS, predict_pose, read_pose, side_input, zeros_x
 from dcmls_tf.serving import answers, model_card
 from dcmls_tf.serving.lite_file import with_metadata
 from dcmls_tf.serving.lite_model import NOISE, OUTPUT, SPREAD, Inputs, TFLiteModel
@@ -106,9 +106,7 @@ def _signatures(model: Model) -> dict[str, Any]:
         for name, value in zip(("x", "side"), zeros_x(model.config), strict=True)
         if value is not None
     }
-    pose = tf.function(
-        lambda *, x, side=None: {OUTPUT: model(_of_its_size(x), side, training=False)}
-    )
+    pose = tf.function(lambda *, x, side=None: {OUTPUT: read_pose(model, _of_its_size(x), side)})
     functions = {SERVING_DEFAULT: pose.get_concrete_function(**specs)}
     if isinstance(model, DCMLS):
         size = [None, DEFAULT_HYPOTHESES, answers.noise_size(model)]

@@ -49,6 +49,8 @@ def written(path, model, precision, calibration=(), facts=None):
     [
         {"modality": "2d"},
         {"modality": "2d", "latent": "none", "side": "input"},
+        {"modality": "2d", "turns": "0,120,240"},
+        {"encoder": "resnet18_small", "side": "input", "turns": "-30,0,30"},
         pytest.param({"side": "input"}, marks=pytest.mark.slow),
         pytest.param({"encoder": "mobilenet_v3_small"}, marks=pytest.mark.slow),
         pytest.param({"encoder": "mobilenet_v3_large"}, marks=pytest.mark.slow),
