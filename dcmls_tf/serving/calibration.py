@@ -1,10 +1,11 @@
 """By how much sampled poses spread too little to be error bars, measured on labelled hands.
 
 A latent space of small noise samples poses that differ by a fraction of a millimetre, whatever
-the model is wrong by. `std` times a joint's factor is what the joint was nearer to the truth than
-in 68.3% of the hands, as a normal number is to its mean within its standard deviation. Errors have
-longer tails: within twice as much lie fewer than the 95.4% of normal ones (`coverage`). It is the
-file that is measured, not its checkpoint: weights of 8 bits spread samples several times as far.
+the model is wrong by. `std` times a joint's factor is an error bar: were errors normal, the joint
+would be nearer to the truth than that in 68.3% of the hands, and than twice as much in 95.4%. They
+have longer tails, so a factor is one by which the two parts are off by as much, the first of them
+above and the second below (`coverage`). It is the file that is measured, not its checkpoint: weights
+of 8 bits spread samples several times as far.
 """
 
 from collections.abc import Iterable, Mapping
@@ -79,7 +80,9 @@ def std_factors(spread: Spread) -> list[float]:
         seen = spread.visible[:, joint].astype(bool) & (spread.std[:, joint] > 0)
         if seen.any():
             ratio = spread.error[seen, joint] / spread.std[seen, joint]
-            factors[joint] = np.quantile(ratio, WITHIN_ONE)
+            # The mean of both parts, as functions of the factor, is that of a normal number.
+            both = np.concatenate([ratio, ratio / 2])
+            factors[joint] = np.quantile(both, (WITHIN_ONE + WITHIN_TWO) / 2)
     return factors.astype(np.float32).tolist()
 
 

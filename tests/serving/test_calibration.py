@@ -28,6 +28,17 @@ def test_factors_make_normal_errors_lie_within_their_bars():
     assert calibration.coverage(second, factors, 2.0) == pytest.approx(0.954, abs=0.01)
 
 
+def test_errors_with_long_tails_are_off_by_as_much_at_one_bar_as_at_two():
+    std = rng.uniform(0.5, 2, (8000, 21))
+    error = np.abs(rng.standard_t(3, size=(8000, 21))) * std
+    error[:, 0] = 0
+    first, second = calibration.halves(Spread(error, std, np.ones((8000, 21), bool)))
+    factors = calibration.std_factors(first)
+    one, two = (calibration.coverage(second, factors, times) for times in (1.0, 2.0))
+    assert one - 0.683 == pytest.approx(0.954 - two, abs=0.01)
+    assert one - 0.683 > 0.01
+
+
 def test_joints_that_are_not_seen_do_not_count():
     spread = _spread(2000, np.full(21, 10.0))
     visible = rng.random((2000, 21)) < 0.5
