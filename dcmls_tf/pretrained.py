@@ -44,7 +44,7 @@ def write(model: "Model", path: str) -> None:
     if far:
         raise ValueError(f"not finite as float16: {', '.join(far)}")
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
+    np.savez_compressed(content, **arrays)
     files.write(path, content.getvalue())
 
 
