@@ -4,8 +4,8 @@ A latent space of small noise samples poses that differ by a fraction of a milli
 the model is wrong by. `std` times a joint's factor is an error bar: were errors normal, the joint
 would be nearer to the truth than that in 68.3% of the hands, and than twice as much in 95.4%. They
 have longer tails, so a factor is one by which the two parts are off by as much, the first of them
-above and the second below (`coverage`). It is the file that is measured, not its checkpoint: weights
-of 8 bits spread samples several times as far.
+above and the second below (`coverage`). It is the file that is measured, not its checkpoint:
+weights of 8 bits spread samples several times as far.
 """
 
 from collections.abc import Iterable, Mapping

@@ -14,7 +14,7 @@ MODALITIES = {KEYPOINTS: "2d", RGB: "rgb", RGB_SMALL: "rgb"}
 PRECISIONS = {KEYPOINTS: "dynamic", RGB: "int8", RGB_SMALL: "dynamic"}
 LARGEST = {KEYPOINTS: 3_000_000, RGB: 13_000_000, RGB_SMALL: 3_000_000}
 # Those whose networks ship as well, for other trainings to start from.
-WITH_NETWORKS: tuple[str, ...] = ()
+WITH_NETWORKS = (RGB_SMALL,)
 
 
 def file_of(name: str, folder: str | None = None) -> str:

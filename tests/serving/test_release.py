@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import raw_trees
 
-from dcmls_tf import api
+from dcmls_tf import api, checkpoints, pretrained
 from dcmls_tf.errors import UserError
 from dcmls_tf.serving import shipped
 from dcmls_tf.serving.tflite import TFLiteModel
@@ -42,11 +42,19 @@ def test_a_file_that_is_too_large_is_refused(run_dir, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_release_is_a_file_that_needs_nothing_else_and_its_card(run_dir, tmp_path):
+def test_a_release_is_a_file_that_needs_nothing_else_and_its_card(run_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "WITH_NETWORKS", ("keypoints",))
     also = tmp_path / "other_hands"
     raw_trees.write_rhd(also, training=1, evaluation=7, images=False)
     path = api.release("keypoints", run_dir, str(tmp_path / "box"), also=[str(also)])
-    assert sorted(os.listdir(tmp_path / "box")) == ["keypoints.md", "keypoints.tflite"]
+    names = [f"keypoints.{ending}" for ending in ("md", "npz", "tflite")]
+    assert sorted(os.listdir(tmp_path / "box")) == names
+    model, *_ = checkpoints.load_model(run_dir)
+    before = model.networks()["encoder_y"].weights[0].numpy()
+    model.networks()["encoder_y"].weights[0].assign(0 * before)
+    pretrained.restore(model, str(tmp_path / "box" / names[1]))
+    after = model.networks()["encoder_y"].weights[0].numpy()
+    np.testing.assert_allclose(after, before, rtol=2**-11, atol=1e-7)
     metadata = TFLiteModel(path).metadata
     assert (metadata["precision"], metadata["checkpoint_step"]) == ("dynamic", hand_files.STEP)
     config = metadata["config"]
