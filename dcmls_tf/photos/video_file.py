@@ -9,9 +9,11 @@ from jaxtyping import UInt8
 
 from dcmls_tf.errors import UserError
 
-# By preference; builds of FFmpeg without x264 have VP9, which browsers play in MP4 too.
+# By preference; builds of FFmpeg without x264 have VP9, which browsers play in MP4 too. Frames are
+# stored in the order in which they are shown (`bf`): otherwise a file with uneven times says how long
+# another one lasts, which browsers go by.
 ENCODERS = {
-    "libx264": {"crf": "21", "preset": "veryfast"},
+    "libx264": {"crf": "21", "preset": "veryfast", "bf": "0"},
     "libvpx-vp9": {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "5"},
 }
 TICKS = 90_000  # a second, as is usual in MP4
