@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from dcmls_tf.errors import UserError
 
 # By preference; builds of FFmpeg without x264 have VP9, which browsers play in MP4 too. Frames are
-# stored in the order in which they are shown (`bf`): otherwise a file with uneven times says how long
-# another one lasts, which browsers go by.
+# stored in the order in which they are shown (`bf`): otherwise a file of uneven times says of each
+# how long another one lasts, and browsers go by that.
 ENCODERS = {
     "libx264": {"crf": "21", "preset": "veryfast", "bf": "0"},
     "libvpx-vp9": {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "5"},
