@@ -35,11 +35,8 @@ def available() -> list[str]:
 
 def write(model: "Model", path: str) -> None:
     """Writes a model's networks. Raises `ValueError` for a weight that float16 does not reach."""
-    arrays = {}
-    for network, variables in _variables(model).items():
-        for number, variable in enumerate(variables):
-            with np.errstate(over="ignore"):
-                arrays[f"{network}/{number:03d}"] = variable.numpy().astype(np.float16)
+    with np.errstate(over="ignore"):
+        arrays = {k: v.numpy().astype(np.float16) for k, v in _variables(model).items()}
     far = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if far:
         raise ValueError(f"not finite as float16: {', '.join(far)}")
@@ -54,16 +51,11 @@ def restore(model: "Model", path: str) -> None:
     Raises `UserError` when the file cannot be read, `ValueError` when it is of other networks, and
     then changes nothing.
     """
-    arrays = _read(path)
-    known = {
-        f"{network}/{number:03d}": variable
-        for network, variables in _variables(model).items()
-        for number, variable in enumerate(variables)
-    }
-    shapes = {name: tuple(variable.shape) for name, variable in known.items()}
+    arrays, variables = _read(path), _variables(model)
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     if shapes != {name: array.shape for name, array in arrays.items()}:
         raise ValueError(f"{path} is of other networks")
-    for name, variable in known.items():
+    for name, variable in variables.items():
         variable.assign(arrays[name].astype(variable.dtype.as_numpy_dtype))
 
 
@@ -78,6 +70,11 @@ def _read(path: str) -> dict[str, np.ndarray]:
 
 
 def _variables(model):
+    """Every variable of a model's networks, by its name in a file."""
     from dcmls_tf import addons  # brings TensorFlow, which who asks for files goes without
 
-    return addons.variables_by_name(model.networks())
+    return {
+        f"{network}/{number:03d}": variable
+        for network, variables in addons.variables_by_name(model.networks()).items()
+        for number, variable in enumerate(variables)
+    }
