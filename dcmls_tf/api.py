@@ -91,8 +91,8 @@ def evaluate(
         split: `evaluation`, `training`, `validation`, or a part such as `evaluation[:10%]`.
         joints: which count, `visible` or `all`.
         batch_size: samples predicted at once.
-        options: `dataset`, `raw_dir`, `data_dir`, `stb_views` and `turns`, where they are not the
-            run's.
+        options: `dataset`, `raw_dir`, `data_dir`, `stb_views`, `turns` and `rays`, where they are
+            not the run's.
     """
     from dcmls_tf import runs
 
@@ -123,7 +123,7 @@ def export(
         warm_up: whether to write requests for TensorFlow Serving to warm up with.
         hypotheses: poses that the signature of that name samples.
         split: what the model card's errors are measured on.
-        options: `raw_dir`, `data_dir` and `turns`, where they are not the run's.
+        options: `raw_dir`, `data_dir`, `turns` and `rays`, where they are not the run's.
     """
     from dcmls_tf import checkpoints
     from dcmls_tf.data import preparation
@@ -131,7 +131,7 @@ def export(
     from dcmls_tf.serving import metadata, saved_model, tflite
     from dcmls_tf.serving.signatures import ServedModel
 
-    model, config, step = checkpoints.load_model(run_dir, options.get("turns"))
+    model, config, step = checkpoints.load_model(run_dir, options)
     statistics = TrainingStatistics.load(run_dir)
     config = config.replace(**options)
     description = metadata.describe(config, statistics, run_dir, step)
@@ -165,7 +165,7 @@ def release(
         out_dir: where to.
         also: folders of other data, of the run's dataset, that the card tells of too.
         split: what the card's errors are measured on.
-        options: `raw_dir`, `data_dir` and `turns`, where they are not the run's.
+        options: `raw_dir`, `data_dir`, `turns` and `rays`, where they are not the run's.
     """
     from dcmls_tf import checkpoints
     from dcmls_tf.data import preparation
@@ -173,7 +173,7 @@ def release(
     from dcmls_tf.serving import metadata
     from dcmls_tf.serving import release as releases
 
-    model, config, step = checkpoints.load_model(run_dir, options.get("turns"))
+    model, config, step = checkpoints.load_model(run_dir, options)
     description = metadata.describe(config, TrainingStatistics.load(run_dir), run_dir, step)
     config = config.replace(**options)
     builders = {

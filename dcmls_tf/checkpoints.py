@@ -142,14 +142,15 @@ def remove_temporary(folder: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def load_model(run_dir: str, turns: str | None = None) -> tuple[Model, Config, int]:
+def load_model(run_dir: str, options: Mapping[str, Any] | None = None) -> tuple[Model, Config, int]:
     """The model of a run at its lowest validation EPE, its `Config`, and the step of that.
 
-    turns: by which it predicts, where not by the run's. Raises `UserError` when the folder is no
-    run, has no finished epoch yet, or is damaged.
+    options: of `Config`, of which those of `READING` take the place of the run's. Raises
+    `UserError` when the folder is no run, has no finished epoch yet, or is damaged.
     """
-    config = config_lib.load(run_dir)
-    config = config if turns is None else config.replace(turns=turns)
+    given = options or {}
+    reading = {name: given[name] for name in config_lib.READING if name in given}
+    config = config_lib.load(run_dir).replace(**reading)
     newest = _best_of(run_dir)
     # The checkpoint has every weight, in float32: none are downloaded to start from.
     model = variants.from_config(config.replace(encoder_weights="random", precision="float32"))

@@ -19,6 +19,8 @@ SPOILS_PICTURES = (
     "augment_cover", "augment_blur", "augment_grey", "augment_noise", "augment_jpeg",
 )  # fmt: skip
 CONFIG_FILE = "config.json"
+# Options that say how a trained model reads a hand; nothing that is learnt depends on them.
+READING = ("turns", "rays")
 
 
 def option(
@@ -143,6 +145,13 @@ class Config:
         "0",
         "Degrees by which a hand is turned, in the plane of its crop, before it is read; of "
         "several, -30,0,30, the mean of the poses counts.",
+    )
+    rays: float = option(
+        0.0,
+        "For 2d: joints whose distance from the rays of their keypoints is this, in scale bones, "
+        "go half of the way on to them in x and y; 0 for none, 1 for exact keypoints.",
+        lower=0,
+        upper=1,
     )
 
     # Model (Sec. 3, Sec. 4.2).
@@ -325,6 +334,14 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
             define_one(field.name, default, help_text, flag_values=flag_values)
 
 
+def define_reading_flags() -> None:
+    """Defines the flags of `READING`, for what reads hands by a finished run."""
+    flags.DEFINE_string("turns", None, "Angles that hands are read at, degrees (the run's).")
+    flags.DEFINE_float(
+        "rays", None, "How far poses reach for the rays of 2D keypoints (the run's)."
+    )
+
+
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
     """The `Config` that the command line asks for. Raises `UserError`."""
     return Config(**{f.name: getattr(flag_values, f.name) for f in dataclasses.fields(Config)})
@@ -375,6 +392,8 @@ def _check_combinations(c: Config) -> None:
             f"--unpaired_dir={c.unpaired_dir}: the side of pictures without poses is not known, so "
             "they are not for --side=input"
         )
+    if c.rays and c.modality != "2d":
+        raise UserError(f"--rays={c.rays}: there are none in an image; use --modality=2d")
     for name in ("augment_keypoints", "augment_bones", "augment_view"):
         if getattr(c, name) and c.modality != "2d":
             raise UserError(

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from jaxtyping import Float
 
-from dcmls_tf import bridges, hand, latent, networks, turning
+from dcmls_tf import bridges, hand, latent, networks, rays, turning
 from dcmls_tf.config import Config
 from dcmls_tf.latent import Distribution, Seed
 
@@ -118,7 +118,7 @@ class DCMLS(keras.Model):
         return self.decode_y(z_h, self.bridge(z_c_x, training).mean(), training)
 
     def call(self, x: X, side: Side | None = None, training: bool = False) -> Pose:
-        """y = G^y(z_h^x ⊕ T(z_c^x)) at the means (Sec. 3.3), without turns."""
+        """y = G^y(z_h^x ⊕ T(z_c^x)) at the means (Sec. 3.3), without turns and rays."""
         q_h, q_c = self.encode_x(x, side, training)
         return self.predict_from_codes(q_h.mean(), q_c.mean(), training)
 
@@ -161,7 +161,17 @@ def predict_pose(model: keras.Model, batch: Mapping[str, Any]) -> Pose:
 
 
 def read_pose(model: keras.Model, x: X, side: Side | None = None) -> Pose:
-    """The poses of x: the model's answer, or the mean of those at each angle of `--turns`."""
+    """The poses of x: the model's answer, as `--turns` and `--rays` have it read."""
+    return on_rays(model.config, _at_angles(model, x, side), x)
+
+
+def on_rays(config: Config, y: Float[tf.Tensor, "*B 21 3"], x: X) -> Float[tf.Tensor, "*B 21 3"]:
+    """Poses, moved on to the rays of the keypoints x as far as `--rays` says."""
+    return rays.onto(y, x, config.rays) if config.rays else y
+
+
+def _at_angles(model, x, side):
+    """The model's answer, or the mean of those at each angle."""
     angles = model.config.turn_angles
     if angles == (0.0,):
         return model(x, side, training=False)

@@ -16,7 +16,7 @@ from dcmls_tf.errors import UserError
 from dcmls_tf.monitoring import HISTORY_FILE, TENSORBOARD_FOLDER
 
 # Options that change nothing in what is learnt, so they may differ when a run goes on.
-FREE_ON_RESUME = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps", "turns")
+FREE_ON_RESUME = ("run_dir", "raw_dir", "data_dir", "checkpoint_steps", *config_lib.READING)
 _FOLDERS = (checkpoints.RESUMABLE_FOLDER, checkpoints.BEST_FOLDER, TENSORBOARD_FOLDER)
 _WRITTEN = (config_lib.CONFIG_FILE, FINGERPRINT_FILE, STATISTICS_FILE, HISTORY_FILE)
 

@@ -312,9 +312,10 @@ def evaluate_run(
     """Evaluates a run's best model on any data of its modality; writes and returns the report.
 
     split: a TFDS split, or `validation`; joints, dump_path: as in `report.evaluate`;
-    options: of `Config`: which data and where, and `turns`. Raises `UserError`.
+    options: of `Config`: which data and where, and how a hand is read (`READING`). Raises
+    `UserError`.
     """
-    model, config, step = checkpoints.load_model(run_dir, options.get("turns"))
+    model, config, step = checkpoints.load_model(run_dir, options)
     report.check_writable(report_path)
     config = config.replace(**options)
     builder = preparation.from_config(config)

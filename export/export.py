@@ -11,12 +11,12 @@ from typing import Any
 
 from absl import flags
 
-from dcmls_tf import app
+from dcmls_tf import app, config
 
 # Of `api.FORMATS`.
 FORMATS = ("saved_model", "tflite")
 # Where nothing is given, the run or `api.export` says what.
-OPTIONAL = ("hypotheses", "raw_dir", "data_dir", "turns")
+OPTIONAL = ("hypotheses", "raw_dir", "data_dir", *config.READING)
 FLAGS = flags.FLAGS
 
 
@@ -33,7 +33,7 @@ def define_flags() -> None:
     flags.DEFINE_string("split", "evaluation", "Split for the model card: evaluation[:10%].")
     flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
     flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
-    flags.DEFINE_string("turns", None, "Angles that hands are read at, degrees (the run's).")
+    config.define_reading_flags()
 
 
 def main(_: list[str]) -> None:
@@ -41,7 +41,7 @@ def main(_: list[str]) -> None:
     from dcmls_tf import api
 
     given = {name: FLAGS[name].value for name in OPTIONAL}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     folders = api.export(
         FLAGS.run_dir,
         FLAGS.out_dir,

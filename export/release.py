@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from dcmls_tf import app
+from dcmls_tf import app, config
 from dcmls_tf.errors import UserError
 from dcmls_tf.serving import shipped
 
@@ -28,7 +28,7 @@ def define_flags() -> None:
     flags.DEFINE_string("out_dir", shipped.FOLDER, "Folder to write to.")
     flags.DEFINE_string("raw_dir", None, "Folder with the dataset (the run's).")
     flags.DEFINE_string("data_dir", None, "Folder for prepared data (the run's).")
-    flags.DEFINE_string("turns", None, "Angles that hands are read at, degrees (the run's).")
+    config.define_reading_flags()
 
 
 def main(_: list[str]) -> None:
@@ -39,7 +39,8 @@ def main(_: list[str]) -> None:
     runs: dict[str, str] = {name: run_dir for name, run_dir in given.items() if run_dir}
     if not runs:
         raise UserError(f"give a run: {', '.join(f'--{name}' for name in shipped.NAMES)}")
-    options = {k: FLAGS[k].value for k in ("raw_dir", "data_dir", "turns") if FLAGS[k].value}
+    wanted = {k: FLAGS[k].value for k in ("raw_dir", "data_dir", *config.READING)}
+    options = {name: value for name, value in wanted.items() if value is not None}
     for name, run_dir in runs.items():
         path = api.release(
             name, run_dir, FLAGS.out_dir, also=FLAGS.also, split=FLAGS.split, **options

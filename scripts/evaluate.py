@@ -13,9 +13,9 @@ import re
 
 from absl import flags
 
-from dcmls_tf import app
+from dcmls_tf import app, config
 
-OPTIONS = ("dataset", "raw_dir", "data_dir", "stb_views", "turns")
+OPTIONS = ("dataset", "raw_dir", "data_dir", "stb_views", *config.READING)
 DATASETS = ("rhd", "stb", "freihand", "interhand", "own")
 FLAGS = flags.FLAGS
 
@@ -38,7 +38,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("joints", "visible", ("visible", "all"), "Which joints count.")
     flags.DEFINE_string("report", None, "The report's file (run_dir/report.json).")
     flags.DEFINE_string("dump", None, "A .csv or .npz file for every sample's pose and error.")
-    flags.DEFINE_string("turns", None, "Angles that hands are read at, degrees (the run's).")
+    config.define_reading_flags()
     flags.DEFINE_integer("batch_size", 64, "Samples predicted at once.", lower_bound=1)
 
 
@@ -55,7 +55,7 @@ def main(_: list[str]) -> None:
         joints=FLAGS.joints,
         batch_size=FLAGS.batch_size,
         dump_path=FLAGS.dump,
-        **{name: FLAGS[name].value for name in OPTIONS if FLAGS[name].value},
+        **{name: FLAGS[name].value for name in OPTIONS if FLAGS[name].value is not None},
     )
     print(report.table(result))
     dumped = f", {FLAGS.dump}" if FLAGS.dump else ""

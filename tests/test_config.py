@@ -59,7 +59,7 @@ def test_bounds_are_inclusive_and_the_error_names_them(bound, outward):
     # What its own range allows and other options do not.
     joints: dict[str, Any] = {"modality": "2d"}
     fits = {"gamma_z": {"latent": "unified"}}
-    fits |= dict.fromkeys(("augment_view", "augment_bones", "augment_keypoints"), joints)
+    fits |= dict.fromkeys(("augment_view", "augment_bones", "augment_keypoints", "rays"), joints)
     for field in FIELDS:
         limit = field.metadata[bound]
         if limit is None:

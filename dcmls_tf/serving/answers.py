@@ -8,7 +8,7 @@ import tensorflow as tf
 from jaxtyping import Float, Int
 
 from dcmls_tf import turning
-from dcmls_tf.model import DCMLS, read_pose, side_input
+from dcmls_tf.model import DCMLS, on_rays, read_pose, side_input
 from dcmls_tf.serving import checks
 from dcmls_tf.serving.frames import Answer, pose_answer, sample_answer
 from dcmls_tf.serving.preprocessing import NetworkInputs, rows_like
@@ -108,7 +108,8 @@ def sampled_poses(
     z_c_y = q_c_y.mean() + q_c_y.stddev() * _flat(in_c_y)
     y = model.decode_y(z_h, z_c_y)
     y = tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
-    return turning.turned_back(y, [angles[i] for i in reading])
+    y = turning.turned_back(y, [angles[i] for i in reading])
+    return on_rays(model.config, y, x[:, None])
 
 
 def _noise(seed: Int[tf.Tensor, "B"], count: int, dim: int) -> Float[tf.Tensor, "B count dim"]:
