@@ -35,6 +35,13 @@ flags.DEFINE_bool(
 flags.DEFINE_enum(
     "format", "rhd", ("rhd", "shards"), "RHD's folders, or prepared shards of single hands."
 )
+flags.DEFINE_enum(
+    "scenes",
+    "photos",
+    ("photos", "studio"),
+    "For shards: people as photos and RHD's frames show them, or one person's hand before a "
+    "camera, as STB's do.",
+)
 flags.DEFINE_integer(
     "crop_size", 256, "For shards: longest side of a hand's picture, px.", lower_bound=64
 )
@@ -50,6 +57,8 @@ def main(argv: list[str]) -> None:
     beam_options = beam.from_flags(argv)
     if beam_options and FLAGS.format != "shards":
         raise UserError("--runner: renders shards alone; use --format=shards")
+    if FLAGS.scenes != "photos" and FLAGS.format != "shards":
+        raise UserError(f"--scenes={FLAGS.scenes}: is of shards alone; use --format=shards")
     counts = {"training": FLAGS.training, "evaluation": FLAGS.evaluation}
     dataset.check_counts(counts)
     options = {
@@ -67,6 +76,7 @@ def main(argv: list[str]) -> None:
             counts,
             FLAGS.seed,
             crop_size=FLAGS.crop_size,
+            scenes=FLAGS.scenes,
             beam_options=beam_options,
             **options,
         )

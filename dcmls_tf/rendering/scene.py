@@ -167,13 +167,13 @@ def _seen_well(figure: Figure, rng: np.random.Generator, side: int, mix: Mix) ->
             camera = sample_near_camera(rng, figure.joints[side], figure.eyes, mix.egocentric)
         else:
             camera = sample_camera(rng, figure.joints[side].mean(0))
-        scene = _scene_if_good(figure, camera, side, near)
+        scene = scene_if_good(figure, camera, side, near)
         if scene is not None:
             return scene
     return None
 
 
-def _scene_if_good(figure: Figure, camera: Camera, side: int, near: bool) -> Scene | None:
+def scene_if_good(figure: Figure, camera: Camera, side: int, near: bool) -> Scene | None:
     """`Scene`, or `None` if the hand is too small, hidden, or not the larger one."""
     uv, z = camera.project(figure.joints)
     if not _large_enough(camera, uv[side], z[side]):

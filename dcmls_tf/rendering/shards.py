@@ -21,7 +21,7 @@ from dcmls_tf import files, hand
 from dcmls_tf.data import rhd, shards
 from dcmls_tf.data.examples import RawExample
 from dcmls_tf.errors import UserError
-from dcmls_tf.rendering import backgrounds, crops, dataset, mix
+from dcmls_tf.rendering import backgrounds, crops, dataset, mix, studio
 from dcmls_tf.rendering.scene import generator, sample_scene
 from dcmls_tf.rendering.workers import results
 
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
     )
 
 VERSION = 4
+SCENES = PHOTOS, STUDIO = ("photos", "studio")
 FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 2048
 _CROPS = 2  # a stage in `generator`
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What decides a shard's bytes, besides its number. photographs: paths of the split's."""
+    """What decides a shard's bytes, besides its number.
+
+    photographs: paths of the split's; scenes: of `SCENES`.
+    """
 
     split: str
     frames: int
@@ -46,6 +50,7 @@ class Plan:
     crop_size: int
     photographs: tuple[str, ...]
     frames_a_shard: int
+    scenes: str = PHOTOS
 
     @property
     def num_shards(self) -> int:
@@ -69,15 +74,28 @@ def shard(plan: Plan, number: int) -> bytes:
 
 def examples(plan: Plan, index: int) -> Iterator[RawExample]:
     """Canonical examples of a frame: the hand that it is made for, and the other if well seen."""
-    scene = sample_scene(plan.seed, plan.split, index, mix.PHOTOS)
+    scene, look = _scene(plan, index)
     for side in scene.sides:
         name = f"rendered/{plan.split}/{index:06d}/{hand.SIDES[side]}"
         if plan.annotations_only:
             yield {**rhd.one_hand(vars(scene.annotation), side), "id": name}
         else:
-            rng = generator(plan.seed, plan.split, index, _CROPS, side)
-            crop = crops.render_crop(scene, side, rng, plan.photographs, plan.crop_size, mix.PHOTOS)
+            rng = _paints(plan, index, side)
+            crop = crops.render_crop(scene, side, rng, plan.photographs, plan.crop_size, look)
             yield {**crop.fields, "image": crop.encoded, "id": name}
+
+
+def _scene(plan, index):
+    if plan.scenes == STUDIO:
+        return studio.sample_scene(plan.seed, plan.split, index), mix.RHD
+    return sample_scene(plan.seed, plan.split, index, mix.PHOTOS), mix.PHOTOS
+
+
+def _paints(plan, index, side):
+    """What draws all that a scene leaves open."""
+    if plan.scenes == STUDIO:
+        return studio.place(plan.seed, index)
+    return generator(plan.seed, plan.split, index, _CROPS, side)
 
 
 class ShardJob:
@@ -100,6 +118,7 @@ def render_shards(
     background_dir: str | None = None,
     annotations_only: bool = False,
     crop_size: int = 256,
+    scenes: str = PHOTOS,
     frames_a_shard: int | None = None,
     progress: bool = True,
     beam_options: "PipelineOptions | None" = None,
@@ -114,6 +133,7 @@ def render_shards(
         background_dir: photographs, default scikit-image's own.
         annotations_only: no images.
         crop_size: longest side of a picture, px.
+        scenes: `photos`, people as photos and RHD's frames have them, or `studio` (see `studio`).
         frames_a_shard: default `FRAMES_A_SHARD`, or `ANNOTATIONS_A_SHARD`.
         progress: shows a bar.
         beam_options: what renders instead of `workers` (see `dcmls_tf.beam`).
@@ -131,11 +151,13 @@ def render_shards(
         "crop_size": crop_size,
         "frames_a_shard": frames_a_shard,
         "backgrounds": backgrounds.digest(photographs),
+        "scenes": scenes,
     }
     plans = [
         Plan(
             split, frames, seed, annotations_only, crop_size,
             tuple(backgrounds.of_split(photographs, split)) if photographs else (), frames_a_shard,
+            scenes,
         )
         for split, frames in counts.items()
         if frames

@@ -13,7 +13,7 @@ from dcmls_tf import config, hand
 from dcmls_tf.data import pipeline, preparation, raw
 from dcmls_tf.data import shards as shard_data
 from dcmls_tf.errors import UserError
-from dcmls_tf.rendering import mix, scene, shards
+from dcmls_tf.rendering import mix, scene, shards, studio
 
 COUNTS = {"training": 5, "evaluation": 2}
 
@@ -81,6 +81,19 @@ def test_examples_are_the_scenes(annotations):
         drawn = scene.sample_scene(3, "training", frame, mix.PHOTOS)
         joints = drawn.camera.to_camera(drawn.figure.joints[example["side"]])
         np.testing.assert_allclose(example["xyz_mm"], 1000 * joints, atol=1e-2)
+
+
+def test_shards_of_a_studio_show_its_scenes(tmp_path):
+    render_here(tmp_path, {"training": 3}, scenes="studio")
+    builder = shard_data.ShardBuilder(str(tmp_path), images=True)
+    found = list(cast(Any, builder).as_dataset("training").as_numpy_iterator())
+    assert [example["id"].split(b"/")[3] for example in found] == [b"right"] * 3
+    for number, example in enumerate(found):
+        drawn = studio.sample_scene(3, "training", number)
+        joints = drawn.camera.to_camera(drawn.figure.joints[hand.RIGHT])
+        np.testing.assert_allclose(example["xyz_mm"], 1000 * joints, atol=1e-2)
+    with pytest.raises(UserError, match="scenes=studio, not photos"):
+        render_here(tmp_path, {"training": 4})
 
 
 def test_uv_is_xyz_projected_by_the_crops_K(rendered, annotations):
