@@ -86,10 +86,11 @@ def std_factors(spread: Spread) -> list[float]:
     return factors.astype(np.float32).tolist()
 
 
-def halves(spread: Spread) -> tuple[Spread, Spread]:
-    """Every second hand, and the others: to measure factors, and what they are worth."""
+def on_others(spread: Spread, times: float = 1.0) -> float:
+    """What factors are worth: `coverage` of each half of the hands by those of the other half."""
     first, second = (Spread(*(values[start::2] for values in spread)) for start in (0, 1))
-    return first, second
+    turns = ((first, second), (second, first))
+    return float(np.mean([coverage(seen, std_factors(other), times) for seen, other in turns]))
 
 
 def coverage(spread: Spread, factors: Iterable[float], times: float = 1.0) -> float:

@@ -124,10 +124,9 @@ def _without_places(metadata: Metadata) -> Metadata:
 
 
 def _error_bars(file: TFLiteModel, batches: Any) -> tuple[list[float], list[float]]:
-    """Factors of `std`, and what part of other hands' joints lie within one and two of it."""
-    to_measure, to_check = calibration.halves(calibration.measure(file, batches))
-    factors = calibration.std_factors(to_measure)
-    return factors, [calibration.coverage(to_check, factors, times) for times in (1.0, 2.0)]
+    """Factors of `std`, and what part of joints lie within one and two of it by other hands'."""
+    spread = calibration.measure(file, batches)
+    return calibration.std_factors(spread), [calibration.on_others(spread, n) for n in (1.0, 2.0)]
 
 
 def card(
@@ -177,10 +176,10 @@ def _of_error_bars(error_bars: Sequence[float]) -> Iterable[str]:
     if error_bars:
         one, two = error_bars
         yield (
-            f"`std_mm`, measured on every second hand of the first row: of the others' joints "
-            f"{one:.1%} lie within it and {two:.1%} within twice as much (a normal number: "
-            f"{calibration.WITHIN_ONE:.1%} and {calibration.WITHIN_TWO:.1%}), at the true size "
-            "of the hand."
+            "`std_mm` is measured on the first row's hands. By what every second of them says, "
+            f"{one:.1%} of the others' joints lie within it and {two:.1%} within twice as much, on "
+            f"the average of both halves (a normal number: {calibration.WITHIN_ONE:.1%} and "
+            f"{calibration.WITHIN_TWO:.1%}), at the true size of the hand."
         )
         yield ""
 

@@ -20,21 +20,34 @@ def _spread(hands, scale):
 
 def test_factors_make_normal_errors_lie_within_their_bars():
     scale = rng.uniform(20, 200, 21)
-    first, second = calibration.halves(_spread(8000, scale))
-    factors = calibration.std_factors(first)
+    spread = _spread(4000, scale)
+    factors = calibration.std_factors(spread)
     assert factors[0] == 1
     np.testing.assert_allclose(factors[1:], scale[1:], rtol=0.06)
-    assert calibration.coverage(second, factors) == pytest.approx(0.683, abs=0.01)
-    assert calibration.coverage(second, factors, 2.0) == pytest.approx(0.954, abs=0.01)
+    for others in (_spread(4000, scale), spread):
+        assert calibration.coverage(others, factors) == pytest.approx(0.683, abs=0.01)
+        assert calibration.coverage(others, factors, 2.0) == pytest.approx(0.954, abs=0.01)
+    assert calibration.on_others(spread) == pytest.approx(0.683, abs=0.01)
+    assert calibration.on_others(spread, 2.0) == pytest.approx(0.954, abs=0.01)
+
+
+def test_factors_are_worth_what_they_are_on_hands_that_they_do_not_know():
+    """Every second hand's errors are twice as large: each half is judged by the other's bars."""
+    spread = _spread(8000, np.full(21, 10.0))
+    spread.error[1::2] *= 2
+    ratio = spread.error[:, 1:] / spread.std[:, 1:]
+    known, wide = (np.quantile(ratio[start::2], [0.683]) for start in (0, 1))
+    expected = np.mean([(ratio[1::2] < known).mean(), (ratio[::2] < wide).mean()])
+    assert calibration.on_others(spread) == pytest.approx(expected, abs=0.02)
+    assert calibration.coverage(spread, calibration.std_factors(spread)) > expected + 0.02
 
 
 def test_errors_with_long_tails_are_off_by_as_much_at_one_bar_as_at_two():
     std = rng.uniform(0.5, 2, (8000, 21))
     error = np.abs(rng.standard_t(3, size=(8000, 21))) * std
     error[:, 0] = 0
-    first, second = calibration.halves(Spread(error, std, np.ones((8000, 21), bool)))
-    factors = calibration.std_factors(first)
-    one, two = (calibration.coverage(second, factors, times) for times in (1.0, 2.0))
+    spread = Spread(error, std, np.ones((8000, 21), bool))
+    one, two = (calibration.on_others(spread, times) for times in (1.0, 2.0))
     assert one - 0.683 == pytest.approx(0.954 - two, abs=0.01)
     assert one - 0.683 > 0.01
 
