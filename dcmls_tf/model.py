@@ -160,9 +160,15 @@ def predict_pose(model: keras.Model, batch: Mapping[str, Any]) -> Pose:
     return read_pose(model, batch["x"], side_input(model.config, batch))
 
 
-def read_pose(model: keras.Model, x: X, side: Side | None = None) -> Pose:
-    """The poses of x: the model's answer, as `--turns` and `--rays` have it read."""
-    return on_rays(model.config, _at_angles(model, x, side), x)
+def read_pose(
+    model: keras.Model, x: X, side: Side | None = None, config: Config | None = None
+) -> Pose:
+    """The poses of x: the model's answer, as `--turns` and `--rays` have it read.
+
+    config: which says so, default the model's.
+    """
+    config = config or model.config
+    return on_rays(config, _at_angles(model, x, side, config.turn_angles), x)
 
 
 def on_rays(config: Config, y: Float[tf.Tensor, "*B 21 3"], x: X) -> Float[tf.Tensor, "*B 21 3"]:
@@ -170,9 +176,8 @@ def on_rays(config: Config, y: Float[tf.Tensor, "*B 21 3"], x: X) -> Float[tf.Te
     return rays.onto(y, x, config.rays) if config.rays else y
 
 
-def _at_angles(model, x, side):
+def _at_angles(model, x, side, angles):
     """The model's answer, or the mean of those at each angle."""
-    angles = model.config.turn_angles
     if angles == (0.0,):
         return model(x, side, training=False)
     sides = turning.repeated(side, angles)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from jaxtyping import Float, Int
 
 from dcmls_tf import turning
+from dcmls_tf.config import Config
 from dcmls_tf.model import DCMLS, on_rays, read_pose, side_input
 from dcmls_tf.serving import checks
 from dcmls_tf.serving.frames import Answer, pose_answer, sample_answer
@@ -88,12 +89,14 @@ def sampled_poses(
     x: Float[tf.Tensor, "B *x"],
     side: Float[tf.Tensor, "B 1"] | None,
     noise: Float[tf.Tensor, "B K D"],
+    config: Config | None = None,
 ) -> Float[tf.Tensor, "B K 21 3"]:
     """Poses of which z_h and both contexts are sampled, by normal noise of `noise_size` numbers.
 
-    Each is of one reading of x: the angles of `--turns` take turns.
+    Each is of one reading of x: the angles of `--turns` take turns. config: as in `read_pose`.
     """
-    angles = model.config.turn_angles
+    config = config or model.config
+    angles = config.turn_angles
     reading = np.arange(noise.shape[1]) % len(angles)
 
     def of_readings(values: Float[tf.Tensor, "B*T d"]) -> Float[tf.Tensor, "B K d"]:
@@ -109,7 +112,7 @@ def sampled_poses(
     y = model.decode_y(z_h, z_c_y)
     y = tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
     y = turning.turned_back(y, [angles[i] for i in reading])
-    return on_rays(model.config, y, x[:, None])
+    return on_rays(config, y, x[:, None])
 
 
 def _noise(seed: Int[tf.Tensor, "B"], count: int, dim: int) -> Float[tf.Tensor, "B count dim"]:

@@ -3,7 +3,8 @@
     float32   the checkpoint's numbers
     float16   weights halved; computes in float32 on CPUs
     dynamic   int8 weights; activations are quantised as they come
-    int8      int8 weights and activations, input and output too; calibrated on training data
+    int8      int8 weights and activations, input and output too; calibrated on training data;
+              without --rays, whose sums 8 bits are too few for
 
 Input `x` is what the model's encoder takes, `[B, S, S, 3]` in [-0.5, 0.5] (left hands mirrored
 where the model was trained so) or `[B, 21, 2]`, and `side` `[B, 1]` for models with
@@ -99,26 +100,28 @@ class _Weights(tf.Module):
         self.weights = [addons.tf_variables(networks[n]) for n in names if n in networks]
 
 
-def _signatures(model: Model) -> dict[str, Any]:
-    """The concrete functions of any batch, by name."""
+def _signatures(model: Model, config: Config) -> dict[str, Any]:
+    """The concrete functions of any batch, by name; hands are read as `config` says."""
     specs = {
         name: tf.TensorSpec([None, *value.shape[1:]], tf.float32, name)
         for name, value in zip(("x", "side"), zeros_x(model.config), strict=True)
         if value is not None
     }
-    pose = tf.function(lambda *, x, side=None: {OUTPUT: read_pose(model, _of_its_size(x), side)})
+    pose = tf.function(
+        lambda *, x, side=None: {OUTPUT: read_pose(model, _of_its_size(x), side, config)}
+    )
     functions = {SERVING_DEFAULT: pose.get_concrete_function(**specs)}
     if isinstance(model, DCMLS):
         size = [None, DEFAULT_HYPOTHESES, answers.noise_size(model)]
         noise = tf.TensorSpec(size, tf.float32, NOISE)
-        functions[SPREAD] = _spread(model).get_concrete_function(**specs, noise=noise)
+        functions[SPREAD] = _spread(model, config).get_concrete_function(**specs, noise=noise)
     return functions
 
 
-def _spread(model: DCMLS) -> Any:
+def _spread(model: DCMLS, config: Config) -> Any:
     return tf.function(
         lambda *, x, noise, side=None: {
-            OUTPUT: answers.sampled_poses(model, _of_its_size(x), side, noise)
+            OUTPUT: answers.sampled_poses(model, _of_its_size(x), side, noise, config)
         }
     )
 
@@ -136,7 +139,8 @@ def convert(model: Model, precision: str, calibration: Iterable[Inputs] = ()) ->
         precision: one of `PRECISIONS`.
         calibration: for `int8`, what `calibration_inputs` returns.
     """
-    functions = _signatures(model)
+    config = model.config if precision != "int8" else model.config.replace(rays=0.0)
+    functions = _signatures(model, config)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(_Weights(model), folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, list(functions))

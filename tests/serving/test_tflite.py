@@ -49,7 +49,7 @@ def written(path, model, precision, calibration=(), facts=None):
     [
         {"modality": "2d"},
         {"modality": "2d", "latent": "none", "side": "input"},
-        {"modality": "2d", "turns": "0,120,240"},
+        {"modality": "2d", "turns": "0,120,240", "rays": 0.3},
         {"encoder": "resnet18_small", "side": "input", "turns": "-30,0,30"},
         pytest.param({"side": "input"}, marks=pytest.mark.slow),
         pytest.param({"encoder": "mobilenet_v3_small"}, marks=pytest.mark.slow),
@@ -80,7 +80,21 @@ def test_an_int8_file_takes_and_gives_int8_and_stays_close(tmp_path):
     np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{"latent": "full"}, {"latent": "unified", "side": "input"}])
+def test_an_int8_file_goes_without_rays_whose_sums_its_numbers_are_too_few_for(tmp_path):
+    model = model_of(modality="2d", rays=1.0)
+    batch = batch_of(model.config, 64)
+    calibration = [{"x": x[None]} for x in batch["x"].numpy()]
+    model_file = written(tmp_path / "a.tflite", model, "int8", calibration)
+    step = model_file._outputs[tflite.OUTPUT]["quantization"][0]
+    away = np.abs(model_file.predict(batch) - model(batch["x"]).numpy()).mean()
+    assert away < 3 * step
+    assert np.abs(predict_pose(model, batch) - model(batch["x"])).mean() > 2 * away
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"latent": "full"}, {"latent": "unified", "side": "input"}, {"turns": "0,30", "rays": 0.3}],
+)
 def test_a_file_samples_the_models_poses(options, tmp_path):
     model = model_of(modality="2d", **options)
     batch = batch_of(model.config, 1)
