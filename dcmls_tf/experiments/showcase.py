@@ -26,16 +26,17 @@ SHOWN_OF = 500
 TURNED, TURNING_PX, TURN_MS = 6, 128, 100
 
 
-def write_walks(run_dir: str, data_dir: str, stem: str) -> list[str]:
+def write_walks(
+    run_dir: str, data_dir: str, stem: str, samples: tuple[int, int] | None = None
+) -> list[str]:
     """Writes walks of z_h and of z_c between two hands: a strip, an animation and the poses.
 
-    The two are the samples, among the first `WALK_CHOICE`, whose poses differ most. Returns the
-    paths of `.png`, `.gif` and `.csv`; rows of the last are part, step, joint, x, y, z in
-    scale bones.
+    samples: which two of the first `WALK_CHOICE`, by default those whose poses differ most.
+    Returns the paths of `.png`, `.gif` and `.csv`; rows of the last are part, step, joint, x, y,
+    z in scale bones.
     """
     model, batch = _first_samples(run_dir, data_dir, WALK_CHOICE)
-    first, second = _most_different(batch["y"].numpy())
-    pair = _examples(batch, [first, second])
+    pair = _examples(batch, list(samples or _most_different(batch["y"].numpy())))
     walks = {
         part: latent_walk.interpolate_codes(model, pair, part, WALK_STEPS)
         for part in latent_walk.PARTS
