@@ -167,8 +167,8 @@ def read_pose(
 
     config: which says so, default the model's.
     """
-    config = config or model.config
-    return on_rays(config, _at_angles(model, x, side, config.turn_angles), x)
+    reading: Config = config or model.config
+    return on_rays(reading, _at_angles(model, x, side, reading.turn_angles), x)
 
 
 def on_rays(config: Config, y: Float[tf.Tensor, "*B 21 3"], x: X) -> Float[tf.Tensor, "*B 21 3"]:
