@@ -67,7 +67,8 @@ def test_what_is_written(tmp_path, monkeypatch):
 @pytest.mark.parametrize("changed", [{"modality": "rgb"}, {"precision": "int8"}])
 def test_a_model_that_the_page_cannot_run_is_refused(tmp_path, changed):
     content, described = lite_file.read(shipped.path(shipped.KEYPOINTS))
-    described["config"] |= {"modality": changed.get("modality", "2d"), "augment_view": 0.0}
+    only_2d = dict.fromkeys(("augment_view", "rays"), 0.0)
+    described["config"] |= {"modality": changed.get("modality", "2d"), **only_2d}
     network = content[: described.pop("network_bytes")]
     path = tmp_path / "a.tflite"
     path.write_bytes(lite_file.with_metadata(network, {**described, **changed}))
