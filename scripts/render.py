@@ -20,6 +20,7 @@ from absl import flags
 
 from dcmls_tf import app, beam
 from dcmls_tf.errors import UserError
+from dcmls_tf.rendering import mix
 
 flags.DEFINE_string("out_dir", None, "Folder to write; gets training/ and evaluation/.")
 flags.DEFINE_integer("training", 10000, "Frames of the training split.", lower_bound=0)
@@ -37,8 +38,8 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_enum(
     "scenes",
-    "photos",
-    ("photos", "studio"),
+    mix.SCENES[0],
+    mix.SCENES,
     "For shards: people as photos and RHD's frames show them, or one person's hand before a "
     "camera, as STB's do.",
 )
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> None:
     beam_options = beam.from_flags(argv)
     if beam_options and FLAGS.format != "shards":
         raise UserError("--runner: renders shards alone; use --format=shards")
-    if FLAGS.scenes != "photos" and FLAGS.format != "shards":
+    if FLAGS.scenes != mix.SCENES[0] and FLAGS.format != "shards":
         raise UserError(f"--scenes={FLAGS.scenes}: is of shards alone; use --format=shards")
     counts = {"training": FLAGS.training, "evaluation": FLAGS.evaluation}
     dataset.check_counts(counts)

@@ -27,6 +27,8 @@ class Mix:
     together: float = 0.0
 
 
+# Whose pictures shards may have: anybody's, as `PHOTOS` mixes them, or a studio's (`studio`).
+SCENES = ("photos", "studio")
 RHD = Mix()
 PHOTOS = Mix(
     near=0.65, egocentric=0.15, photographed=0.75, moved=0.2, dim=0.2, compressed=0.35,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 VERSION = 4
-SCENES = PHOTOS, STUDIO = ("photos", "studio")
+PHOTOS, STUDIO = mix.SCENES
 FRAMES_A_SHARD, ANNOTATIONS_A_SHARD = 256, 2048
 _CROPS = 2  # a stage in `generator`
 
@@ -40,7 +40,7 @@ _CROPS = 2  # a stage in `generator`
 class Plan:
     """What decides a shard's bytes, besides its number.
 
-    photographs: paths of the split's; scenes: of `SCENES`.
+    photographs: paths of the split's; scenes: of `mix.SCENES`.
     """
 
     split: str
@@ -74,28 +74,30 @@ def shard(plan: Plan, number: int) -> bytes:
 
 def examples(plan: Plan, index: int) -> Iterator[RawExample]:
     """Canonical examples of a frame: the hand that it is made for, and the other if well seen."""
-    scene, look = _scene(plan, index)
+    draw = _of_studio if plan.scenes == STUDIO else _of_photos
+    scene, look, paints = draw(plan, index)
     for side in scene.sides:
         name = f"rendered/{plan.split}/{index:06d}/{hand.SIDES[side]}"
         if plan.annotations_only:
             yield {**rhd.one_hand(vars(scene.annotation), side), "id": name}
         else:
-            rng = _paints(plan, index, side)
-            crop = crops.render_crop(scene, side, rng, plan.photographs, plan.crop_size, look)
+            crop = crops.render_crop(
+                scene, side, paints(side), plan.photographs, plan.crop_size, look
+            )
             yield {**crop.fields, "image": crop.encoded, "id": name}
 
 
-def _scene(plan, index):
-    if plan.scenes == STUDIO:
-        return studio.sample_scene(plan.seed, plan.split, index), mix.RHD
-    return sample_scene(plan.seed, plan.split, index, mix.PHOTOS), mix.PHOTOS
+def _of_photos(plan, index):
+    """A frame's scene, what its pictures have, and what draws all that is left of a side's."""
+    numbers = plan.seed, plan.split, index
+    scene = sample_scene(*numbers, mix.PHOTOS)
+    return scene, mix.PHOTOS, lambda side: generator(*numbers, _CROPS, side)
 
 
-def _paints(plan, index, side):
-    """What draws all that a scene leaves open."""
-    if plan.scenes == STUDIO:
-        return studio.place(plan.seed, index)
-    return generator(plan.seed, plan.split, index, _CROPS, side)
+def _of_studio(plan, index):
+    """The same where one person stands before a camera."""
+    scene = studio.sample_scene(plan.seed, plan.split, index)
+    return scene, mix.RHD, lambda _: studio.place(plan.seed, index)
 
 
 class ShardJob:

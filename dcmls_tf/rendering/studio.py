@@ -15,6 +15,7 @@ from dcmls_tf.rendering import camera as camera_lib
 from dcmls_tf.rendering import clothing, scene
 from dcmls_tf.rendering.body import Person, default_body, rotation
 from dcmls_tf.rendering.camera import SIZE, Camera
+from dcmls_tf.rendering.lighting import unit
 from dcmls_tf.rendering.poses import sample_pose
 from dcmls_tf.rendering.scene import Figure, Scene
 
@@ -53,8 +54,8 @@ def _facing(rng: np.random.Generator, joints: Float[np.ndarray, "21 3"]) -> Came
     wrist, index, middle, little = (
         joints[hand.INDEX[name]] for name in ("wrist", "index_mcp", "middle_mcp", "little_mcp")
     )
-    towards = _unit(np.cross(index - wrist, little - wrist))
-    right = _unit(np.cross(middle - wrist, towards))
+    towards = unit(np.cross(index - wrist, little - wrist))
+    right = unit(np.cross(middle - wrist, towards))
     upright = np.stack([right, np.cross(right, towards), -towards])
     turn = rotation(2, rng.normal(0, ROLL)) @ _tilt(rng)
     target = joints.mean(0)
@@ -69,7 +70,3 @@ def _tilt(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
     axis = rng.uniform(-180, 180)
     tilt = rotation(0, MAX_TILT * np.sqrt(rng.random()))
     return rotation(2, axis) @ tilt @ rotation(2, -axis)
-
-
-def _unit(v: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
-    return v / np.linalg.norm(v)
