@@ -174,8 +174,8 @@ def release(
     from dcmls_tf.serving import release as releases
 
     model, config, step = checkpoints.load_model(run_dir, options)
-    description = metadata.describe(config, TrainingStatistics.load(run_dir), run_dir, step)
     config = config.replace(**options)
+    description = metadata.describe(config, TrainingStatistics.load(run_dir), run_dir, step)
     builders = {
         f"`{os.path.basename(os.path.normpath(folder))}`, {split}": preparation.from_config(
             config.replace(raw_dir=folder)

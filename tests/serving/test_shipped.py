@@ -7,6 +7,7 @@ import pytest
 
 from dcmls_tf.errors import UserError
 from dcmls_tf.serving import shipped
+from dcmls_tf.serving.release import RENDERED
 from dcmls_tf.serving.tflite import TFLiteModel
 
 
@@ -25,6 +26,9 @@ def test_a_shipped_model_is_small_and_has_a_card_and_no_place_of_its_making(name
     assert metadata["modality"] == shipped.MODALITIES[name]
     assert f"checkpoint of step {metadata['checkpoint_step']}," in card
     assert not [value for value in metadata["config"].values() if "/" in str(value)]
+    # What a licence of weights has to know: whose pictures they saw.
+    assert metadata["training_data"]["source"] == "rendered"
+    assert RENDERED in card
 
 
 @pytest.mark.parametrize("name", shipped.available())
