@@ -22,6 +22,14 @@ def pytest_configure(config):
         tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """The same weights and draws whatever ran before, so that a test passes always or never."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session")
 def rhd_tree(tmp_path_factory):
     """A small raw folder in RHD's layout: 12 training and 6 evaluation frames."""
