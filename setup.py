@@ -19,6 +19,7 @@ NAMES = [
     "prepare",
     "render",
     "detect",
+    "fit_depths",
     "reproduce",
     "tune",
     "probe",
@@ -92,6 +93,7 @@ setup(
         "export": [*LITERT, *SERVING],
         "predict": PREDICT,
         "detect": PREDICT,
+        "fit_depths": PREDICT,
         "demo": [*PREDICT, "gradio>=6,<7"],
         "serving": ["requests>=2.32", *SERVING],
         "addons": [

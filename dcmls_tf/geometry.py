@@ -124,7 +124,7 @@ def crop_transform(
     """
     xp = arrays.of(centre, side, K, roll)
     centre, side, roll = (xp.convert_to_tensor(v, xp.float32) for v in (centre, side, roll))
-    turn = _roll_and_mirror(roll, mirror, side)
+    turn = roll_and_mirror(roll, mirror, side)
     if perspective:
         return _virtual_camera(centre, side, K, size, turn)
     return _similarity(centre, side, size, turn), turn
@@ -299,7 +299,7 @@ def _supersampling(inverse: Matrix, size: int) -> Int[Array, "*B"]:
     return xp.cast(xp.clip_by_value(xp.round(px), 1, MAX_SUPERSAMPLING), xp.int32)
 
 
-def _roll_and_mirror(
+def roll_and_mirror(
     roll: Angle,
     mirror: Bool[Array, "*B"] | bool,
     like: Float[Array, "*B"],

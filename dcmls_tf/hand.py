@@ -26,6 +26,7 @@ TIPS = tuple(INDEX[f"{finger}_tip"] for finger in FINGERS)
 
 WRIST = INDEX["wrist"]
 MIDDLE_MCP = INDEX["middle_mcp"]
+FINGER_BASES = tuple(INDEX[f"{finger}_mcp"] for finger in FINGERS[1:])  # without the thumb's
 # The bone that normalises scale: the middle finger's first phalanx (RHD's 12-11).
 SCALE_BONE = (MIDDLE_MCP, INDEX["middle_pip"])
 

@@ -12,6 +12,7 @@ for model in keypoints_exact keypoints; do
   python scripts/train.py "--flagfile=configs/$model.cfg"
 done
 python export/release.py --keypoints=runs/keypoints --also=hands_seen
+python scripts/fit_depths.py --raw_dir=hands_seen --out_dir=hands_looked_at --workers=2
 # Pixels need more hands than keypoints do.
 python scripts/render.py --format=shards --out_dir=hands --training=80000 --evaluation=1024 \
   --seed=31 --workers=2

@@ -36,7 +36,8 @@ class Detection:
     """One hand: `box` left, top, right, bottom px, tight around the joints `uv` px.
 
     `side` is 0 left, 1 right; `side_score` how sure that is, 0.5 to 1; `score` the
-    network's confidence that a hand is there at all.
+    network's confidence that a hand is there at all. `depths`: how far behind the wrist the joints
+    are, in px as `uv`, by weak perspective.
     """
 
     box: Float[np.ndarray, "4"]
@@ -44,6 +45,7 @@ class Detection:
     side: int
     side_score: float
     score: float
+    depths: Float[np.ndarray, "21"] | None = None
 
 
 class Detector:
@@ -111,11 +113,12 @@ class Detector:
         joints, presence, right, _ = _run(self._landmarks, image, (63, 1, 1, 63))
         if presence < self._min_score:
             return None
-        uv = joints.reshape(hand.NUM_JOINTS, 3)[:, :2] / LANDMARKS_INPUT
-        uv = uv @ roi[:2, :2].T + roi[:2, 2]
+        joints = joints.reshape(hand.NUM_JOINTS, 3) / LANDMARKS_INPUT
+        uv = joints[:, :2] @ roi[:2, :2].T + roi[:2, 2]
+        depths = joints[:, 2] * np.linalg.norm(roi[:2, 0])
         box = np.concatenate([uv.min(axis=0), uv.max(axis=0)])
         side = hand.RIGHT if right > 0.5 else hand.LEFT
-        return Detection(box, uv, side, float(max(right, 1 - right)), float(presence))
+        return Detection(box, uv, side, float(max(right, 1 - right)), float(presence), depths)
 
 
 def squares(shape: tuple[int, ...], tiles: int) -> list[Float[np.ndarray, "3 3"]]:

@@ -29,6 +29,7 @@ class HandRegion:
     side_score: the detector's confidence in the side it says, 0.5 to 1; in videos, where earlier
         frames count as well, `None`.
     track: in a video, the hand's number, the same in all its frames.
+    depths: the detector's, of the joints, in px (see `Detection`).
     filled: names of keypoints that were not given, or not surely, and put in line with others.
     """
 
@@ -40,6 +41,7 @@ class HandRegion:
     track: int | None = None
     filled: tuple[str, ...] = ()
     side_score: float | None = None
+    depths: Float[np.ndarray, "21"] | None = None
 
     @classmethod
     def from_keypoints(
@@ -65,7 +67,8 @@ class HandRegion:
         """The region of a hand that was detected in a photo's `pixels`."""
         uv = detection.uv / photo.reduction
         region = cls.from_keypoints(uv, detection.side, DETECTED, detection.score)
-        return dataclasses.replace(region, side_score=detection.side_score)
+        depths = None if detection.depths is None else detection.depths / photo.reduction
+        return dataclasses.replace(region, side_score=detection.side_score, depths=depths)
 
     def of_side(self, side: int) -> Self:
         """The same region, its side being given."""

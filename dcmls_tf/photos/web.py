@@ -4,18 +4,21 @@
 its pattern, and what they know as numbers goes to it as `facts.json`, so that it is said once.
 """
 
+import json
 import os
 from typing import Any
+
+import numpy as np
 
 from dcmls_tf import files, geometry, hand
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
-from dcmls_tf.photos import detection, detector_files, tracking
-from dcmls_tf.serving import lite_file, metadata
+from dcmls_tf.photos import depths, detection, detector_files, tracking
+from dcmls_tf.serving import lite_file, metadata, shipped
 from dcmls_tf.serving.signatures import SERVING_DEFAULT
 
 FACTS, MODELS = "facts.json", "models"
-POSE = "pose.tflite"
+POSE, DEPTHS = "pose.tflite", "depths.json"
 MAX_HANDS = 4
 
 
@@ -39,7 +42,30 @@ def write(model: str, out_dir: str) -> None:
     for name, network in networks.items():
         files.write(os.path.join(out_dir, MODELS, name), network)
     told = facts(config, metadata.mean_scale_mm_of(described, model))
+    if _is_in_the_box(model):
+        told["depths"] = {"file": f"{MODELS}/{DEPTHS}"}
+        files.write(os.path.join(out_dir, MODELS, DEPTHS), json.dumps(_depth_layers()))
     files.write_json(os.path.join(out_dir, FACTS), told)
+
+
+def _is_in_the_box(model: str) -> bool:
+    """Whether a file is the model whose poses the detector's depths are known to correct."""
+    box = shipped.file_of(shipped.KEYPOINTS)
+    return os.path.exists(box) and os.path.samefile(model, box)
+
+
+def _depth_layers() -> dict[str, Any]:
+    """The layers of `depths.DepthCorrection`, to the four digits that its file has."""
+    layers = [
+        {"kernel": _digits(kernel), "bias": _digits(bias)}
+        for kernel, bias in depths.DepthCorrection.load().layers
+    ]
+    return {"layers": layers}
+
+
+def _digits(values: Any) -> list[Any]:
+    rounded = [[float(f"{value:.4g}") for value in row] for row in np.atleast_2d(values)]
+    return rounded if values.ndim > 1 else rounded[0]
 
 
 def facts(config: Config, mean_scale_mm: float) -> dict[str, Any]:
@@ -76,6 +102,9 @@ def _hand_facts(config: Config) -> dict[str, Any]:
         "joint_names": hand.joint_names(config.root),
         "parents": hand.PARENTS,
         "tips": hand.TIPS,
+        "wrist": hand.WRIST,
+        "scale_bone": hand.SCALE_BONE,
+        "finger_bases": hand.FINGER_BASES,
         "palm_joints": hand.PALM_JOINTS[config.dataset],
         "colours": [hand.joint_colour(joint) for joint in range(hand.NUM_JOINTS)],
         "sides": hand.SIDES,

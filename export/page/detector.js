@@ -15,8 +15,8 @@ export class Detector {
   }
 
   /**
-   * The hands in an ImageData, the surest first: `uv` 21 [x, y] px, `box`, `side` 0 left or 1
-   * right, `sideScore`, `score`.
+   * The hands in an ImageData, the surest first: `uv` 21 [x, y] px, `depths` px behind the wrist,
+   * `box`, `side` 0 left or 1 right, `sideScore`, `score`.
    */
   async find(picture, maxHands) {
     const hands = [];
@@ -69,9 +69,11 @@ export class Detector {
     const answers = await this.landmarkNetwork.run([input]);
     const [joints, [presence], [right]] = this.outputs(answers, [63, 1, 1, 63]);
     if (presence < min_presence) return null;
-    const uv = rows(Array.from(joints), 3).map(([x, y]) => mapped(square, [x / size, y / size]));
+    const points = rows(Array.from(joints, (value) => value / size), 3);
+    const uv = points.map(([x, y]) => mapped(square, [x, y]));
     return {
       uv,
+      depths: points.map(([, , z]) => z * Math.hypot(square[0][0], square[1][0])),
       box: bounds(uv).flat(),
       side: right > 0.5 ? this.hand.right : this.hand.left,
       sideScore: Math.max(right, 1 - right),

@@ -1,5 +1,6 @@
 // The page: a picture in, the hands' skeletons over it, and a pose in 3D that turns beside it.
 
+import { DepthCorrection } from "./depths.js";
 import { Detector } from "./detector.js";
 import { drawSkeleton, drawTurned } from "./drawing.js";
 import * as pictures from "./pictures.js";
@@ -20,13 +21,14 @@ class Page {
       const content = new Uint8Array(await (await fetch(file)).arrayBuffer());
       networks[name] = await Network.load(content, signature);
     }
-    return new Page(facts, networks);
+    const layers = facts.depths && (await (await fetch(facts.depths.file)).json()).layers;
+    return new Page(facts, networks, layers && new DepthCorrection(layers, facts));
   }
 
-  constructor(facts, { palm, landmarks, pose }) {
+  constructor(facts, { palm, landmarks, pose }, correction) {
     this.facts = facts;
     this.detector = new Detector(palm, landmarks, facts);
-    this.model = new PoseModel(pose, facts);
+    this.model = new PoseModel(pose, facts, correction);
     this.board = new pictures.Board(element("picture"));
     this.turning = new Turning(element("pose"), (view, joints, yaw) =>
       drawTurned(view, joints, facts.hand, yaw));
@@ -80,7 +82,7 @@ class Page {
   async poses(found, { width, height }) {
     const poses = [];
     for (const hand of found)
-      poses.push({ ...hand, ...(await this.model.estimate(hand.uv, hand.side, width, height)) });
+      poses.push({ ...hand, ...(await this.model.estimate(hand, width, height)) });
     return poses;
   }
 

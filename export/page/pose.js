@@ -4,9 +4,10 @@ import { cropTransform, jointsBox, placeOver, project, shifted, typicalCamera } 
 import { mapped, mean, times } from "./linear.js";
 
 export class PoseModel {
-  /** facts: `hand` and `model` of facts.json. */
-  constructor(network, { hand, model }) {
+  /** facts: `hand` and `model` of facts.json; correction: by the detector's depths, or null. */
+  constructor(network, { hand, model }, correction) {
     this.network = network;
+    this.correction = correction;
     this.hand = hand;
     this.model = model;
   }
@@ -15,9 +16,9 @@ export class PoseModel {
    * The pose of a hand: `uv` px; `jointsMm` relative to the root, in the camera's frame, of a
    * hand of mean size; `rootMm` where that root is.
    *
-   * keypoints: 21 [x, y] px, joint 0 the wrist; side: 0 left, 1 right.
+   * keypoints: 21 [x, y] px, joint 0 the wrist; depths: px behind it; side: 0 left, 1 right.
    */
-  async estimate(keypoints, side, width, height) {
+  async estimate({ uv: keypoints, depths, side }, width, height) {
     const { model } = this;
     const K = typicalCamera(width, height, model.typical_focal);
     const [centre, boxSide] = jointsBox(keypoints, K, model);
@@ -30,7 +31,8 @@ export class PoseModel {
     if (model.side === "input") inputs.side = Float32Array.of(side);
     const { joints } = await this.network.run(inputs);
     const scaled = Array.from(joints, (value) => value * model.mean_scale_mm);
-    const jointsMm = times(rows(scaled, 3), A);
+    const alone = times(rows(scaled, 3), A);
+    const jointsMm = this.correction?.corrected(alone, keypoints, depths, side) ?? alone;
     const first = model.root === "palm" ? 1 : 0;
     const rootMm = placeOver(jointsMm.slice(first), keypoints.slice(first), K);
     return { uv: project(shifted(jointsMm, rootMm), K), jointsMm, rootMm };

@@ -20,6 +20,7 @@ from dcmls_tf import hand, litert
 from dcmls_tf.config import Config
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos import detection, detector_files, web
+from dcmls_tf.photos.depths import DepthCorrection
 from dcmls_tf.serving import lite_file, shipped
 from dcmls_tf.serving.tflite import TFLiteModel
 
@@ -62,6 +63,19 @@ def test_what_is_written(tmp_path, monkeypatch):
     for tensor in interpreter.get_tensor_details():
         assert (tensor["shape_signature"] >= 0).all()
     assert (tmp_path / facts["networks"]["palm"]["file"]).read_bytes() == b"palm"
+    # The correction is of the model in the box, to four digits.
+    layers = json.loads((tmp_path / facts["depths"]["file"]).read_text())["layers"]
+    for layer, (kernel, bias) in zip(layers, DepthCorrection.load().layers, strict=True):
+        np.testing.assert_allclose(layer["kernel"], kernel, rtol=1e-3)
+        np.testing.assert_allclose(layer["bias"], bias, rtol=1e-3)
+
+
+def test_the_depths_correct_no_other_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(detector_files, "networks", dict)
+    other = tmp_path / "other.tflite"
+    other.write_bytes(pathlib.Path(shipped.path(shipped.KEYPOINTS)).read_bytes())
+    web.write(str(other), str(tmp_path))
+    assert "depths" not in json.loads((tmp_path / "facts.json").read_text())
 
 
 @pytest.mark.parametrize("changed", [{"modality": "rgb"}, {"precision": "int8"}])
