@@ -120,7 +120,7 @@ def rest_hands():
     from dcmls_tf.rendering import body
 
     rest = [1000 * body.default_body().person(i).rest_joints[hand.RIGHT] for i in range(10)]
-    turns = Rotation.random(50, random_state=0).as_matrix()
+    turns = Rotation.from_quat(np.random.default_rng(1).normal(size=(50, 4))).as_matrix()
     joints = np.stack([rest[i % 10] @ turn.T for i, turn in enumerate(turns)])
     palm = joints[:, PALM].mean(1, keepdims=True)
     relative = np.concatenate([np.zeros((50, 1, 3)), (joints - palm)[:, 1:]], 1)
