@@ -20,7 +20,7 @@ SPOILS_PICTURES = (
 )  # fmt: skip
 CONFIG_FILE = "config.json"
 # Options that say how a trained model reads a hand; nothing that is learnt depends on them.
-READING = ("turns", "rays")
+READING = ("turns", "rays", "unit_bone")
 
 
 def option(
@@ -150,6 +150,12 @@ class Config:
         0.0,
         "For 2d: joints whose distance from the rays of their keypoints is this, in scale bones, "
         "go half of the way on to them in x and y; 0 for none, 1 for exact keypoints.",
+        lower=0,
+        upper=1,
+    )
+    unit_bone: float = option(
+        0.0,
+        "Part of the way, 0 to 1, that poses are scaled for their scale bone to have length 1.",
         lower=0,
         upper=1,
     )
@@ -340,6 +346,7 @@ def define_reading_flags() -> None:
     flags.DEFINE_float(
         "rays", None, "How far poses reach for the rays of 2D keypoints (the run's)."
     )
+    flags.DEFINE_float("unit_bone", None, "How far poses go for their unit's length (the run's).")
 
 
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from jaxtyping import Float
 
-from dcmls_tf import bridges, hand, latent, networks, rays, turning
+from dcmls_tf import bridges, hand, latent, networks, rays, turning, unit_bone
 from dcmls_tf.config import Config
 from dcmls_tf.latent import Distribution, Seed
 
@@ -163,17 +163,18 @@ def predict_pose(model: keras.Model, batch: Mapping[str, Any]) -> Pose:
 def read_pose(
     model: keras.Model, x: X, side: Side | None = None, config: Config | None = None
 ) -> Pose:
-    """The poses of x: the model's answer, as `--turns` and `--rays` have it read.
+    """The poses of x: the model's answer, as `--turns`, `--rays` and `--unit_bone` have it read.
 
     config: which says so, default the model's.
     """
     reading: Config = config or model.config
-    return on_rays(reading, _at_angles(model, x, side, reading.turn_angles), x)
+    return mended(reading, _at_angles(model, x, side, reading.turn_angles), x)
 
 
-def on_rays(config: Config, y: Float[tf.Tensor, "*B 21 3"], x: X) -> Float[tf.Tensor, "*B 21 3"]:
-    """Poses, moved on to the rays of the keypoints x as far as `--rays` says."""
-    return rays.onto(y, x, config.rays) if config.rays else y
+def mended(config: Config, y: Float[tf.Tensor, "*B 21 3"], x: X) -> Float[tf.Tensor, "*B 21 3"]:
+    """Poses by what is known of them: the rays of the keypoints x, the length of the unit."""
+    y = rays.onto(y, x, config.rays) if config.rays else y
+    return unit_bone.scaled(y, config.unit_bone) if config.unit_bone else y
 
 
 def _at_angles(model, x, side, angles):

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from dcmls_tf import turning
 from dcmls_tf.config import Config
-from dcmls_tf.model import DCMLS, on_rays, read_pose, side_input
+from dcmls_tf.model import DCMLS, mended, read_pose, side_input
 from dcmls_tf.serving import checks
 from dcmls_tf.serving.frames import Answer, pose_answer, sample_answer
 from dcmls_tf.serving.preprocessing import NetworkInputs, rows_like
@@ -112,7 +112,7 @@ def sampled_poses(
     y = model.decode_y(z_h, z_c_y)
     y = tf.reshape(y, [-1, noise.shape[1], *y.shape[1:]])
     y = turning.turned_back(y, [angles[i] for i in reading])
-    return on_rays(config, y, x[:, None])
+    return mended(config, y, x[:, None])
 
 
 def _noise(seed: Int[tf.Tensor, "B"], count: int, dim: int) -> Float[tf.Tensor, "B count dim"]:

@@ -4,7 +4,7 @@
     float16   weights halved; computes in float32 on CPUs
     dynamic   int8 weights; activations are quantised as they come
     int8      int8 weights and activations, input and output too; calibrated on training data;
-              without --rays, whose sums 8 bits are too few for
+              without --rays and --unit_bone, whose sums 8 bits are too few for
 
 Input `x` is what the model's encoder takes, `[B, S, S, 3]` in [-0.5, 0.5] (left hands mirrored
 where the model was trained so) or `[B, 21, 2]`, and `side` `[B, 1]` for models with
@@ -139,7 +139,7 @@ def convert(model: Model, precision: str, calibration: Iterable[Inputs] = ()) ->
         precision: one of `PRECISIONS`.
         calibration: for `int8`, what `calibration_inputs` returns.
     """
-    config = model.config if precision != "int8" else model.config.replace(rays=0.0)
+    config = model.config if precision != "int8" else model.config.replace(rays=0.0, unit_bone=0.0)
     functions = _signatures(model, config)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(_Weights(model), folder, signatures=functions)

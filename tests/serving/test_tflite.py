@@ -49,7 +49,7 @@ def written(path, model, precision, calibration=(), facts=None):
     [
         {"modality": "2d"},
         {"modality": "2d", "latent": "none", "side": "input"},
-        {"modality": "2d", "turns": "0,120,240", "rays": 0.3},
+        {"modality": "2d", "turns": "0,120,240", "rays": 0.3, "unit_bone": 0.5},
         {"encoder": "resnet18_small", "side": "input", "turns": "-30,0,30"},
         pytest.param({"side": "input"}, marks=pytest.mark.slow),
         pytest.param({"encoder": "mobilenet_v3_small"}, marks=pytest.mark.slow),
@@ -80,8 +80,8 @@ def test_an_int8_file_takes_and_gives_int8_and_stays_close(tmp_path):
     np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
 
 
-def test_an_int8_file_goes_without_rays_whose_sums_its_numbers_are_too_few_for(tmp_path):
-    model = model_of(modality="2d", rays=1.0)
+def test_an_int8_file_goes_without_sums_that_its_numbers_are_too_few_for(tmp_path):
+    model = model_of(modality="2d", rays=1.0, unit_bone=0.5)
     batch = batch_of(model.config, 64)
     calibration = [{"x": x[None]} for x in batch["x"].numpy()]
     model_file = written(tmp_path / "a.tflite", model, "int8", calibration)
@@ -93,7 +93,11 @@ def test_an_int8_file_goes_without_rays_whose_sums_its_numbers_are_too_few_for(t
 
 @pytest.mark.parametrize(
     "options",
-    [{"latent": "full"}, {"latent": "unified", "side": "input"}, {"turns": "0,30", "rays": 0.3}],
+    [
+        {"latent": "full"},
+        {"latent": "unified", "side": "input"},
+        {"turns": "0,30", "rays": 0.3, "unit_bone": 0.5},
+    ],
 )
 def test_a_file_samples_the_models_poses(options, tmp_path):
     model = model_of(modality="2d", **options)
