@@ -19,7 +19,7 @@ from dcmls_tf import files, geometry, hand
 from dcmls_tf.errors import UserError
 from dcmls_tf.pretrained import FOLDER
 
-FILE = os.path.join(FOLDER, "depths.npz")
+FILE = os.path.join(os.path.dirname(FOLDER), "depths.npz")
 _PALM = list(hand.PALM_JOINTS["rhd"])
 _XY = slice(0, 2)
 
