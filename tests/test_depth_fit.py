@@ -52,7 +52,7 @@ def test_errors_are_those_of_visible_joints_at_two_scales():
     expected = []
     for pose, true, shown in zip(poses, seen.true_mm, visible, strict=True):
         bone = np.linalg.norm(true[9] - true[10]) / np.linalg.norm(pose[9] - pose[10])
-        best = np.linalg.lstsq(pose[shown].reshape(-1, 1), true[shown].ravel())[0][0]
+        best = np.linalg.lstsq(pose[shown].reshape(-1, 1), true[shown].ravel(), rcond=None)[0][0]
         gaps = [np.linalg.norm(s * pose - true, axis=-1)[shown].mean() for s in (bone, best)]
         expected.append(gaps)
     errors = depth_fit.errors_mm(poses, seen._replace(visible=visible))
