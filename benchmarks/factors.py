@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from dcmls_tf import api, app, files
 from dcmls_tf.data import rhd
-from dcmls_tf.detected import of_hand
+from dcmls_tf.detected import of_hand, true_pose
 from dcmls_tf.drawing import figures, skeletons
 from dcmls_tf.evaluation import metrics
 from dcmls_tf.photos import hands, photo
@@ -233,10 +233,9 @@ def render(view: View, rng: np.random.Generator, paths: Sequence[str]) -> Pictur
     painted = frame.paint(view.scene, rng, paths, view.camera, view.mix)
     annotation = frame.annotate_by_mask(view.scene, view.camera, painted.mask)
     label: Any = rhd.one_hand(vars(annotation), view.scene.side)
-    joints_mm = np.concatenate([label["palm_mm"][None], label["xyz_mm"][1:]])
-    visible = np.append(label["palm_visible"], label["visible"][1:])
+    true_mm, visible = true_pose(label)
     pixels = view.after(painted.colour)
-    return Picture(pixels, label["uv"], joints_mm - joints_mm[0], visible, view.scene.side)
+    return Picture(pixels, label["uv"], true_mm, visible, view.scene.side)
 
 
 class Answerer:

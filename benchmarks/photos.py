@@ -26,7 +26,7 @@ from absl import flags
 from dcmls_tf import api, app
 from dcmls_tf.config import Config
 from dcmls_tf.data import pipeline, preparation
-from dcmls_tf.detected import of_hand
+from dcmls_tf.detected import of_hand, true_pose
 from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import metrics
 from dcmls_tf.photos import hands
@@ -71,9 +71,7 @@ def _photo(labelled: dict[str, Any]) -> Photo:
 
 
 def _score(pose: HandPose, labelled: dict[str, Any]) -> dict[str, Any]:
-    truth = np.concatenate([labelled["palm_mm"][None], labelled["xyz_mm"][1:]])
-    truth = truth - truth[0]
-    visible = np.append(labelled["palm_visible"], labelled["visible"][1:])
+    truth, visible = true_pose(labelled)
     joints = pose.joints_mm
     (bone,) = metrics.scale_bone(truth[None]) / metrics.scale_bone(joints[None])
     (best,) = metrics.best_scale(joints[None], truth[None], visible[None])

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,12 +20,10 @@ from jaxtyping import Bool, Float
 
 from dcmls_tf import detected, files, geometry, hand
 from dcmls_tf.data import shards
-from dcmls_tf.data.examples import SPLITS, RawExample
 from dcmls_tf.errors import UserError
 from dcmls_tf.evaluation import metrics
 from dcmls_tf.photos import backends, depths
 from dcmls_tf.photos.depths import DepthCorrection, Hands
-from dcmls_tf.photos.detection import Detector
 from dcmls_tf.photos.hands import HandRegion
 from dcmls_tf.photos.photo import Photo, camera
 from dcmls_tf.photos.predictor import PosePredictor
@@ -55,13 +52,7 @@ def look(raw_dir: str, out_dir: str, workers: int = 1, progress: bool = True) ->
     Raises `UserError` when `raw_dir` has no finished shards with pictures, or the detector's
     networks or the keypoint model cannot be had.
     """
-    shards.ShardBuilder(raw_dir, images=True)
-    tasks = [
-        (split, number)
-        for split in SPLITS
-        for number in range(len(shards.shard_paths(raw_dir, split)))
-        if not os.path.exists(_path(out_dir, split, number))
-    ]
+    tasks = detected.unfinished(raw_dir, functools.partial(_path, out_dir))
     os.makedirs(out_dir, exist_ok=True)
     bar = tqdm.tqdm(total=len(tasks), unit="shard", disable=not progress)
     with bar, results(LookJob(raw_dir, out_dir), tasks, workers) as done:
@@ -90,34 +81,21 @@ def _path(folder: str, split: str, number: int) -> str:
 
 
 def _rows(path: str) -> Iterator[dict[str, np.ndarray]]:
-    for encoded, example in shards.read(path):
-        pixels = np.asarray(
-            cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8
-        )
-        detection = detected.of_hand(_detector()(pixels), example["uv"])
+    for pixels, example, detection in detected.looked_at(path):
         if detection:
             size = pixels.shape[1], pixels.shape[0]
             photo = Photo("", pixels, size, *camera(size))
             (pose,) = _predictor()(photo, [HandRegion.from_detection(detection, photo)])
+            true_mm, visible = detected.true_pose(example)
             yield {
                 "joints_mm": pose.joints_mm,
                 "keypoints": detection.uv,
                 "depths": np.asarray(detection.depths),
                 "side": np.array(pose.region.side),
                 "std_mm": np.asarray(pose.std_mm),
-                **_truth(example),
+                "true_mm": true_mm,
+                "visible": visible,
             }
-
-
-def _truth(example: RawExample) -> dict[str, np.ndarray]:
-    true_mm = np.concatenate([example["palm_mm"][None], example["xyz_mm"][1:]])
-    visible = np.append(example["palm_visible"], example["visible"][1:])
-    return {"true_mm": true_mm - true_mm[0], "visible": visible.astype(bool)}
-
-
-@functools.lru_cache(maxsize=1)
-def _detector() -> Detector:
-    return Detector(max_hands=2)
 
 
 @functools.lru_cache(maxsize=1)
@@ -193,9 +171,9 @@ def spread(correction: DepthCorrection, seen: Seen) -> calibration.Spread:
 def errors_mm(joints_mm: Float[np.ndarray, "N 21 3"], seen: Seen) -> tuple[float, float]:
     """EPE over visible joints, a hand first: with the scale bone given, and at the best scale."""
     true, visible = seen.true_mm, seen.visible
-    bone = metrics.scale_bone(true) / metrics.scale_bone(joints_mm)
-    best = metrics.best_scale(joints_mm, true, visible)
-    return _epe(bone[:, None, None] * joints_mm, seen), _epe(best[:, None, None] * joints_mm, seen)
+    bone = _bone(true) / _bone(joints_mm)
+    best = metrics.best_scale(joints_mm, true, visible)[:, None, None]
+    return _epe(bone * joints_mm, seen), _epe(best * joints_mm, seen)
 
 
 def _epe(joints_mm: Float[np.ndarray, "N 21 3"], seen: Seen) -> float:

@@ -8,13 +8,13 @@ it finds nothing the labelled keypoints stay, so that a model keeps knowing what
 import functools
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import tqdm
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
 
 from dcmls_tf import files, hand
 from dcmls_tf.data import shards
@@ -34,13 +34,7 @@ def detect_shards(raw_dir: str, out_dir: str, workers: int = 1, progress: bool =
     Shards that are there are kept. Raises `UserError` when `raw_dir` has no finished shards with
     pictures, `out_dir` has others than its, or the detector's networks cannot be had.
     """
-    shards.ShardBuilder(raw_dir, images=True)
-    tasks = [
-        (split, number)
-        for split in SPLITS
-        for number in range(len(shards.shard_paths(raw_dir, split)))
-        if not os.path.exists(shards.shard_path(out_dir, split, number))
-    ]
+    tasks = unfinished(raw_dir, functools.partial(shards.shard_path, out_dir))
     dataset.claim(out_dir, {"format": "shards", "detected_in": os.path.abspath(raw_dir)})
     found = hands = 0
     bar = tqdm.tqdm(total=len(tasks), unit="shard", disable=not progress)
@@ -50,6 +44,20 @@ def detect_shards(raw_dir: str, out_dir: str, workers: int = 1, progress: bool =
             bar.update(1)
             bar.set_postfix(found=f"{found / max(hands, 1):.0%}")
     shards.write_info(out_dir, images=False)
+
+
+def unfinished(raw_dir: str, path_of: Callable[[str, int], str]) -> list[tuple[str, int]]:
+    """Split and number of the shards of `raw_dir` whose result, at `path_of`, is not there yet.
+
+    Raises `UserError` when `raw_dir` has no finished shards with pictures.
+    """
+    shards.ShardBuilder(raw_dir, images=True)
+    return [
+        (split, number)
+        for split in SPLITS
+        for number in range(len(shards.shard_paths(raw_dir, split)))
+        if not os.path.exists(path_of(split, number))
+    ]
 
 
 class DetectionJob:
@@ -68,10 +76,17 @@ class DetectionJob:
 
 def _examples(path: str) -> Iterator[tuple[RawExample, bool]]:
     """A shard's examples without pictures, and whether the detector found their hand."""
-    for encoded, example in shards.read(path):
-        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        detection = of_hand(_detector()(np.asarray(pixels)), example["uv"])
+    for _, example, detection in looked_at(path):
         yield (with_detection(example, detection) if detection else example), bool(detection)
+
+
+def looked_at(
+    path: str,
+) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], RawExample, Detection | None]]:
+    """A shard's pictures and examples, and what the detector found of the hand, `None` for none."""
+    for encoded, example in shards.read(path):
+        pixels: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        yield pixels, example, of_hand(_detector()(pixels), example["uv"])
 
 
 @functools.lru_cache(maxsize=1)
@@ -88,6 +103,15 @@ def of_hand(
     box = np.concatenate([uv.min(0), uv.max(0)])
     best = max(found, key=lambda one: iou(box_of(one), box), default=None)
     return best if best and iou(box_of(best), box) > SAME_HAND_IOU else None
+
+
+def true_pose(
+    example: Mapping[str, Any],
+) -> tuple[Float[np.ndarray, "21 3"], Bool[np.ndarray, "21"]]:
+    """An example's joints, mm relative to the palm's centre, which is joint 0, and the visible."""
+    joints_mm = np.concatenate([example["palm_mm"][None], example["xyz_mm"][1:]])
+    visible = np.append(example["palm_visible"], example["visible"][1:]).astype(bool)
+    return joints_mm - joints_mm[0], visible
 
 
 def with_detection(example: RawExample, detection: Detection) -> RawExample:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_detected import _in_this_process
 
-from dcmls_tf import depth_fit, hand
+from dcmls_tf import depth_fit, detected, hand
 from dcmls_tf.depth_fit import Seen
 from dcmls_tf.errors import UserError
 from dcmls_tf.photos.depths import Hands
@@ -85,7 +85,7 @@ def hands(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def stubs(monkeypatch):
-    monkeypatch.setattr(depth_fit, "_detector", _EveryHand)
+    monkeypatch.setattr(detected, "_detector", _EveryHand)
     monkeypatch.setattr(depth_fit, "_predictor", lambda: _ones)
     monkeypatch.setattr(depth_fit, "results", _in_this_process)
 
@@ -103,12 +103,12 @@ def test_what_is_seen_lies_beside_the_truth(hands, tmp_path, monkeypatch):
     np.testing.assert_array_equal(training.hands.depths, [np.arange(21)] * count)
     np.testing.assert_array_equal(training.hands.side, [hand.RIGHT] * count)
     # Shards that are there are kept.
-    monkeypatch.setattr(depth_fit, "_detector", lambda: pytest.fail("looked again"))
+    monkeypatch.setattr(detected, "_detector", lambda: pytest.fail("looked again"))
     depth_fit.look(hands, str(out), progress=False)
 
 
 def test_where_no_hand_was_found_a_sentence_says_so(hands, tmp_path, monkeypatch):
-    monkeypatch.setattr(depth_fit, "_detector", lambda: lambda pixels: [])
+    monkeypatch.setattr(detected, "_detector", lambda: lambda pixels: [])
     depth_fit.look(hands, str(tmp_path / "seen"), progress=False)
     with pytest.raises(UserError, match="no hand of the training split was found"):
         depth_fit.read(str(tmp_path / "seen"), "training")

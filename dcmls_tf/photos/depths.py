@@ -54,6 +54,11 @@ class Hands(NamedTuple):
         angle = -np.arctan2(right, -down)
         return geometry.roll_and_mirror(angle, across < 0, angle)
 
+    @classmethod
+    def of_one(cls, joints_mm: Any, keypoints: Any, depths: Any, side: int) -> Self:
+        """One hand, whose arrays have no `N`."""
+        return cls(*(np.asarray(value)[None] for value in (joints_mm, keypoints, depths, side)))
+
     def features(self) -> Float[np.ndarray, "N 84"]:
         """The pose and the depths, in scale bones and the hand's frame."""
         turn = self.turn()

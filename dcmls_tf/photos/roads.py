@@ -59,17 +59,7 @@ class ShippedPredictor(PosePredictor):
         region = pose.region
         if region.depths is None or region.keypoints is None:
             return pose
-        hands = Hands(
-            *(
-                np.asarray(of_one)[None]
-                for of_one in (
-                    pose.joints_mm,
-                    region.keypoints,
-                    region.depths,
-                    region.side,
-                )
-            )
-        )
+        hands = Hands.of_one(pose.joints_mm, region.keypoints, region.depths, region.side)
         (joints_mm,) = self.correction(hands).astype(np.float32)
         uv, root_mm = self._placed(joints_mm, region.keypoints, photo.K)
         std_mm = None if pose.std_mm is None else self.correction.std_factors * pose.std_mm

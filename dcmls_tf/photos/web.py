@@ -64,8 +64,7 @@ def _depth_layers() -> dict[str, Any]:
 
 
 def _digits(values: Any) -> list[Any]:
-    rounded = [[float(f"{value:.4g}") for value in row] for row in np.atleast_2d(values)]
-    return rounded if values.ndim > 1 else rounded[0]
+    return np.vectorize(lambda value: float(f"{value:.4g}"))(values).tolist()
 
 
 def facts(config: Config, mean_scale_mm: float) -> dict[str, Any]:
