@@ -7,6 +7,7 @@ are measured on the evaluation split, whose people it has not seen.
 
 import functools
 import glob
+import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from dcmls_tf.photos.depths import DepthCorrection, Hands
 from dcmls_tf.photos.hands import HandRegion
 from dcmls_tf.photos.photo import Photo, camera
 from dcmls_tf.photos.predictor import PosePredictor
+from dcmls_tf.rendering import dataset
 from dcmls_tf.rendering.workers import results
 from dcmls_tf.serving import calibration, shipped
 
@@ -49,11 +51,12 @@ class Seen(NamedTuple):
 def look(raw_dir: str, out_dir: str, workers: int = 1, progress: bool = True) -> None:
     """Writes, for every shard of `raw_dir`, what is seen of its hands; shards there are kept.
 
-    Raises `UserError` when `raw_dir` has no finished shards with pictures, or the detector's
-    networks or the keypoint model cannot be had.
+    Raises `UserError` when `raw_dir` has no finished shards with pictures, `out_dir` has what was
+    seen of others or by another keypoint model, or the detector's networks or the keypoint model
+    cannot be had.
     """
     tasks = detected.unfinished(raw_dir, functools.partial(_path, out_dir))
-    os.makedirs(out_dir, exist_ok=True)
+    dataset.claim(out_dir, {"looked_at": os.path.abspath(raw_dir), "keypoint_model": _model()})
     bar = tqdm.tqdm(total=len(tasks), unit="shard", disable=not progress)
     with bar, results(LookJob(raw_dir, out_dir), tasks, workers) as done:
         for _ in done:
@@ -74,6 +77,12 @@ class LookJob:
         content = io.BytesIO()
         np.savez_compressed(content, **columns)
         files.write(_path(self.out_dir, split, number), content.getvalue())
+
+
+def _model() -> str:
+    """Tells the keypoint model in the box from others."""
+    with open(shipped.path(shipped.KEYPOINTS), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _path(folder: str, split: str, number: int) -> str:

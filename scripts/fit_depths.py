@@ -3,8 +3,8 @@
     python scripts/render.py --format=shards --out_dir=hands --training=25600 --evaluation=1536
     python scripts/fit_depths.py --raw_dir=hands --out_dir=hands_looked_at --workers=2
 
-The keypoint model in the box is what is corrected, so release that first, and look at the hands
-again, in another folder, where it is a new one. Writes the file that `scripts/predict.py` heeds, or
+The keypoint model in the box is what is corrected, so release that first; where it is a new one,
+hands are looked at again, in another folder. Writes the file that `scripts/predict.py` heeds, or
 `--model_path`, and prints what it is worth on the evaluation split. An interrupted run goes on
 where it stopped, a shard at a time.
 """

@@ -1,5 +1,7 @@
 """The correction by depths, fitted on made hands, and what is written of rendered ones."""
 
+import shutil
+
 import numpy as np
 import pytest
 from test_detected import _in_this_process
@@ -112,3 +114,16 @@ def test_where_no_hand_was_found_a_sentence_says_so(hands, tmp_path, monkeypatch
     depth_fit.look(hands, str(tmp_path / "seen"), progress=False)
     with pytest.raises(UserError, match="no hand of the training split was found"):
         depth_fit.read(str(tmp_path / "seen"), "training")
+
+
+def test_a_folder_is_of_one_data_set_and_one_model(hands, tmp_path, monkeypatch):
+    out = str(tmp_path / "seen")
+    depth_fit.look(hands, out, progress=False)
+    moved = shutil.copytree(hands, tmp_path / "others")
+    with pytest.raises(UserError, match=f"--out_dir={out}: .*looked_at={hands}, not {moved}"):
+        depth_fit.look(str(moved), out, progress=False)
+    model = tmp_path / "keypoints.tflite"
+    model.write_bytes(b"another")
+    monkeypatch.setattr(depth_fit.shipped, "path", lambda *names: str(model))
+    with pytest.raises(UserError, match=f"--out_dir={out}: .*keypoint_model="):
+        depth_fit.look(hands, out, progress=False)

@@ -91,7 +91,7 @@ def claim(out_dir: str, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if before.get(name) != value:
             raise UserError(
-                f"--out_dir={out_dir}: holds frames made with {name}={before.get(name)}, not "
+                f"--out_dir={out_dir}: holds what was made with {name}={before.get(name)}, not "
                 f"{value}; give the same flags as then, or another folder"
             )
 
