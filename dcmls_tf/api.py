@@ -91,8 +91,8 @@ def evaluate(
         split: `evaluation`, `training`, `validation`, or a part such as `evaluation[:10%]`.
         joints: which count, `visible` or `all`.
         batch_size: samples predicted at once.
-        options: `dataset`, `raw_dir`, `data_dir`, `stb_views`, `turns` and `rays`, where they are
-            not the run's.
+        options: `dataset`, `raw_dir`, `data_dir`, `stb_views`, `turns`, `rays` and `unit_bone`,
+            where they are not the run's.
     """
     from dcmls_tf import runs
 
@@ -123,7 +123,8 @@ def export(
         warm_up: whether to write requests for TensorFlow Serving to warm up with.
         hypotheses: poses that the signature of that name samples.
         split: what the model card's errors are measured on.
-        options: `raw_dir`, `data_dir`, `turns` and `rays`, where they are not the run's.
+        options: `raw_dir`, `data_dir`, `turns`, `rays` and `unit_bone`, where they are not
+            the run's.
     """
     from dcmls_tf import checkpoints
     from dcmls_tf.data import preparation
@@ -165,7 +166,8 @@ def release(
         out_dir: where to.
         also: folders of other data, of the run's dataset, that the card tells of too.
         split: what the card's errors are measured on.
-        options: `raw_dir`, `data_dir`, `turns` and `rays`, where they are not the run's.
+        options: `raw_dir`, `data_dir`, `turns`, `rays` and `unit_bone`, where they are not
+            the run's.
     """
     from dcmls_tf import checkpoints
     from dcmls_tf.data import preparation
