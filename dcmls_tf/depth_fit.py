@@ -7,7 +7,6 @@ are measured on the evaluation split, whose people it has not seen.
 
 import functools
 import glob
-import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from dcmls_tf.photos.photo import Photo, camera
 from dcmls_tf.photos.predictor import PosePredictor
 from dcmls_tf.rendering import dataset
 from dcmls_tf.rendering.workers import results
-from dcmls_tf.serving import calibration, shipped
+from dcmls_tf.serving import calibration, checksums, shipped
 
 WIDTH, DROPOUT, NOISE = 256, 0.2, 0.1
 BATCH, STEP_SIZE = 128, 1e-3
@@ -81,8 +80,7 @@ class LookJob:
 
 def _model() -> str:
     """Tells the keypoint model in the box from others."""
-    with open(shipped.path(shipped.KEYPOINTS), "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return checksums.of_file(shipped.path(shipped.KEYPOINTS))[:16]
 
 
 def _path(folder: str, split: str, number: int) -> str:

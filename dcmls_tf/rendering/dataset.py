@@ -77,7 +77,7 @@ def render_dataset(
 
 
 def claim(out_dir: str, settings: Mapping[str, Any]) -> None:
-    """Marks `out_dir` as made with `settings`, or checks that it was."""
+    """Marks `out_dir` as made with `settings`, or checks that it was. Raises `UserError`."""
     path = os.path.join(out_dir, RENDER_SETTINGS)
     os.makedirs(out_dir, exist_ok=True)
     if not os.path.exists(path):

@@ -63,11 +63,12 @@ def _found(folder: str) -> dict[str, str]:
         for path in (os.path.join(parent, name) for name in names):
             name = os.path.relpath(path, folder).replace(os.sep, "/")
             if name != CHECKSUMS:
-                digests[name] = _sha256(path)
+                digests[name] = of_file(path)
     return digests
 
 
-def _sha256(path: str) -> str:
+def of_file(path: str) -> str:
+    """A file's SHA-256, in hexadecimal digits. Raises `ValueError` where it is no regular file."""
     if not os.path.isfile(path):  # A pipe would never end.
         raise ValueError(f"{path} is no file")
     with open(path, "rb") as file:
